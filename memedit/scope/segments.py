@@ -1,0 +1,56 @@
+"""Cutting a query into sentences and choosing those that ask for something."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+Span = tuple[int, int]
+
+_BOUNDARY = re.compile(r"(?<=[.!?])[\"'”’)\]]*\s+(?=[\"'“‘(\[]?[^\W_])|(?<=[。！？])|\s*\n+\s*")
+_ABBREVIATION = re.compile(
+    r"(?:\b(?:[A-Z]|Mr|Mrs|Ms|Dr|St|Jr|Sr|Prof|Gen|Sen|Gov|Capt|No|vs|etc|Inc|Ltd|Co|Corp|e\.g|i\.e))\.$"
+)
+
+
+def sentence_spans(text: str, protected: Sequence[Span] = ()) -> list[Span]:
+    """The sentences of ``text`` as ``(start, end)``.
+
+    Args:
+        text: Any text.
+        protected: Spans, such as names with initials in them, that are never cut.
+    """
+    spans = []
+    start = 0
+    for match in _BOUNDARY.finditer(text):
+        cut, resume = match.start(), match.end()
+        if _ABBREVIATION.search(text[max(start, cut - 12) : cut]) and "\n" not in match.group():
+            continue
+        if any(begin < resume and cut < end for begin, end in protected):
+            continue
+        if text[start:cut].strip():
+            spans.append((start, cut))
+        start = resume
+    if text[start:].strip():
+        spans.append((start, len(text)))
+    return spans
+
+
+def is_question(sentence: str) -> bool:
+    """Whether the sentence ends as a question does."""
+    return sentence.rstrip(" \"'”’)").endswith(("?", "？"))
+
+
+def asking(text: str, spans: Sequence[Span]) -> list[Span]:
+    """The sentences that ask: the questions, and a last one left open for completion.
+
+    Where nothing asks, every sentence counts. What is merely told before a question does not
+    decide which edit the question falls under.
+    """
+    chosen = [span for span in spans if is_question(text[slice(*span)])]
+    if not chosen:
+        return list(spans)
+    last = spans[-1]
+    if last not in chosen and not text[slice(*last)].rstrip().endswith((".", "!", "。")):
+        chosen.append(last)
+    return chosen
