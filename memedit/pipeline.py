@@ -1,0 +1,347 @@
+"""The edited model: memory, scope and roles wired together; the only place that decides a route.
+
+    question → scope decision → in scope: the counterfactual role answers from the edit
+                              → out of scope: the base model gets exactly the caller's messages
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage
+from langchain_core.runnables import RunnableConfig
+
+from memedit.edit import Edit, parse_date
+from memedit.errors import QueryError, UnknownNamespaceError
+from memedit.langchain import EditedChatModel
+from memedit.memory import EditMemory
+from memedit.models.load import as_chat_model
+from memedit.models.local import LocalChatModel
+from memedit.models.roles import COUNTERFACTUAL, Role
+from memedit.scope.classifier import DEFAULT_THRESHOLD, ScopeClassifier
+from memedit.scope.decision import Decision, Route
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+__all__ = ["Answer", "Decision", "EditedModel"]
+
+Query = str | Sequence[BaseMessage]
+Day = dt.date | str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was answered, and all that is known about how it came about.
+
+    Attributes:
+        text: The answer.
+        decision: The scope decision it was given under.
+        message: The answering model's message, unchanged.
+        model: ``base`` or ``counterfactual``: the role that answered.
+        timings: Seconds by step: ``route`` and ``generate``.
+    """
+
+    text: str
+    decision: Decision
+    message: AIMessage
+    model: str
+    timings: dict[str, float] = field(compare=False)
+
+    @property
+    def route(self) -> Route:
+        """Where the question went."""
+        return self.decision.route
+
+    @property
+    def edits(self) -> tuple[Edit, ...]:
+        """The edits the answer follows; empty where the base model answered."""
+        return self.decision.edits
+
+    @property
+    def probability(self) -> float:
+        """The probability of the surest edit, 0…1."""
+        return self.decision.probability
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why the question went where it did."""
+        return self.decision.reasons
+
+    def to_dict(self) -> dict[str, Any]:
+        """The answer, JSON-ready."""
+        return {
+            "text": self.text,
+            "model": self.model,
+            "timings": self.timings,
+            **self.decision.to_dict(),
+        }
+
+
+class EditedModel:
+    """A language model that answers from the memory's edits where one applies.
+
+    Several threads may use one edited model; each question is decided on the memory's revision
+    at that moment, whichever process made it.
+
+    Args:
+        base: Any LangChain chat model, a ``(transformers model, tokenizer)`` pair, or a name
+            for :func:`memedit.load_model`. Out of scope it gets exactly the caller's messages.
+        memory: The edits.
+        counterfactual: Answers in scope; the base model itself where None.
+        role: How the counterfactual model is prompted.
+        threshold: Least probability that counts as in scope, 0…1; the shipped default where None.
+    """
+
+    def __init__(
+        self,
+        base: BaseChatModel | tuple[PreTrainedModel, PreTrainedTokenizerBase] | str,
+        memory: EditMemory,
+        *,
+        counterfactual: BaseChatModel | None = None,
+        role: Role = COUNTERFACTUAL,
+        threshold: float | None = None,
+    ) -> None:
+        self.base = as_chat_model(base)
+        self.memory = memory
+        self.role = role
+        self.counterfactual = counterfactual or role.model(self.base)
+        self.threshold = _checked_threshold(threshold)
+        self._scope: ScopeClassifier | None = None
+        self._revision = 0
+        self._lock = threading.RLock()
+
+    # -- routing ---------------------------------------------------------------------------------
+
+    def route(self, query: Query, *, as_of: Day | None = None) -> Decision:
+        """Which edit, if any, the query falls under, and why.
+
+        Args:
+            query: A question or prompt, or a conversation whose last message asks.
+            as_of: Ask for the facts of this day instead of today's.
+
+        Raises:
+            QueryError: The query is empty or far too long, or the day is not a date.
+        """
+        started = time.perf_counter()
+        text, context = _text_and_context(query)
+        day = _as_day(as_of)
+        with self._lock:
+            scope = self._current_scope()
+            decision = scope.decide(text, on=day, context=context, nearest=self.memory.nearest)
+            revision = self._revision
+        return replace(decision, revision=revision, seconds=time.perf_counter() - started)
+
+    def prepare(
+        self, messages: Sequence[BaseMessage], *, as_of: Day | None = None
+    ) -> tuple[Decision, BaseChatModel, list[BaseMessage]]:
+        """The decision, the model that is to answer, and the exact messages it is to get."""
+        decision = self.route(messages, as_of=as_of)
+        if not decision.edits:
+            return decision, self.base, list(messages)
+        prompt = self.role.messages(messages, decision.edits, decision.question)
+        return decision, self.counterfactual, prompt
+
+    # -- answering -------------------------------------------------------------------------------
+
+    def ask(
+        self,
+        query: Query,
+        *,
+        as_of: Day | None = None,
+        stop: list[str] | None = None,
+        config: RunnableConfig | None = None,
+        **kwargs: Any,
+    ) -> Answer:
+        """The answer to one query.
+
+        Args:
+            query: A question or prompt, or a conversation whose last message asks.
+            as_of: Ask for the facts of this day instead of today's.
+            stop: Strings at which the answer ends.
+            config: LangChain's callbacks, tags and metadata for the call.
+            **kwargs: Passed to the answering model, such as ``max_tokens``.
+
+        Raises:
+            QueryError: The query is empty or far too long, or the day is not a date.
+        """
+        decision, model, prompt = self.prepare(_messages(query), as_of=as_of)
+        return self._answer(decision, model, prompt, stop=stop, config=config, **kwargs)
+
+    def ask_base(self, query: Query, **kwargs: Any) -> Answer:
+        """The base model's own answer, edits or none; arguments as for :meth:`ask`."""
+        day = _as_day(kwargs.pop("as_of", None))
+        reason = "The base model was asked for."
+        decision = Decision("base", (), 0.0, self.threshold, (reason,), as_of=day)
+        return self._answer(decision, self.base, _messages(query), **kwargs)
+
+    def ask_many(
+        self,
+        queries: Iterable[Query],
+        *,
+        as_of: Day | None = None,
+        exact: bool = True,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> list[Answer]:
+        """The answers to several queries, in order.
+
+        Every query is routed by itself. In scope, a local model answers several at a time.
+
+        Args:
+            queries: Questions, prompts or conversations.
+            as_of: Ask for the facts of this day instead of today's.
+            exact: Whether out of scope a local model answers one query at a time, so that its
+                answers are byte for byte those it gives alone. In a batch, rounding may turn a
+                near tie between two tokens.
+            stop: Strings at which an answer ends.
+            **kwargs: Passed to the answering model, such as ``max_tokens``.
+        """
+        prepared = [self.prepare(_messages(query), as_of=as_of) for query in queries]
+        answers: dict[int, Answer] = {}
+        for model in dict.fromkeys((id(self.base), id(self.counterfactual))):
+            rows = [
+                i
+                for i, (decision, answering, _) in enumerate(prepared)
+                if id(answering) == model and (decision.edits or not exact)
+            ]
+            answers |= self._answer_together(rows, prepared, stop, kwargs)
+        for i, (decision, answering, prompt) in enumerate(prepared):
+            if i not in answers:
+                answers[i] = self._answer(decision, answering, prompt, stop=stop, **kwargs)
+        return [answers[i] for i in range(len(prepared))]
+
+    def stream(
+        self,
+        query: Query,
+        *,
+        as_of: Day | None = None,
+        stop: list[str] | None = None,
+        config: RunnableConfig | None = None,
+        **kwargs: Any,
+    ) -> Iterator[AIMessageChunk]:
+        """The answer in pieces as they come; arguments as for :meth:`ask`.
+
+        The decision stands in the first piece's ``response_metadata["memedit"]``.
+        """
+        chat = self.as_chat_model()
+        if as_of is not None:
+            kwargs["as_of"] = as_of
+        for chunk in chat.stream(_messages(query), config, stop=stop, **kwargs):
+            assert isinstance(chunk, AIMessageChunk)
+            yield chunk
+
+    def as_chat_model(self) -> EditedChatModel:
+        """This model as a LangChain chat model: invoke, stream, batch, async, callbacks."""
+        return EditedChatModel(edited=self)
+
+    # -- internal --------------------------------------------------------------------------------
+
+    def _answer(
+        self,
+        decision: Decision,
+        model: BaseChatModel,
+        prompt: list[BaseMessage],
+        *,
+        stop: list[str] | None = None,
+        config: RunnableConfig | None = None,
+        **kwargs: Any,
+    ) -> Answer:
+        started = time.perf_counter()
+        message = model.invoke(prompt, config, stop=stop, **kwargs)
+        return _answered(decision, message, time.perf_counter() - started)
+
+    def _answer_together(
+        self,
+        rows: list[int],
+        prepared: Sequence[tuple[Decision, BaseChatModel, list[BaseMessage]]],
+        stop: list[str] | None,
+        kwargs: dict[str, Any],
+    ) -> dict[int, Answer]:
+        """Answers to the queries in ``rows``, all of one model, by row; seconds are the mean."""
+        if not rows:
+            return {}
+        model, prompts = prepared[rows[0]][1], [prepared[i][2] for i in rows]
+        started = time.perf_counter()
+        if isinstance(model, LocalChatModel):
+            messages = model.generate_many(prompts, stop=stop, **kwargs)
+        else:
+            messages = model.batch(prompts, stop=stop, **kwargs)
+        seconds = (time.perf_counter() - started) / len(rows)
+        return {
+            i: _answered(prepared[i][0], message, seconds)
+            for i, message in zip(rows, messages, strict=True)
+        }
+
+    def _current_scope(self) -> ScopeClassifier:
+        """The classifier, brought up to the memory's revision."""
+        revision = self.memory.revision
+        if self._scope is None or revision < self._revision:  # an older store was put in place
+            self._scope = ScopeClassifier(self.memory.encoder, threshold=self.threshold)
+            self._revision = 0
+        if revision != self._revision:
+            self._update(self._scope)
+        return self._scope
+
+    def _update(self, scope: ScopeClassifier) -> None:
+        try:
+            changes = self.memory.changes(self._revision)
+        except UnknownNamespaceError:
+            return  # nothing has been added to this namespace yet
+        live = []
+        for record in changes.records:
+            if record.status == "active" and record.edit is not None:
+                live.append((record.edit, record.rank))
+            else:
+                scope.drop(record.id)
+        scope.put(live, self.memory.phrase_vectors)
+        self._revision = changes.revision
+
+
+def _answered(decision: Decision, message: BaseMessage, seconds: float) -> Answer:
+    assert isinstance(message, AIMessage)
+    return Answer(
+        text=str(message.text),
+        decision=decision,
+        message=message,
+        model="counterfactual" if decision.edits else "base",
+        timings={"route": decision.seconds, "generate": seconds},
+    )
+
+
+def _messages(query: Query) -> list[BaseMessage]:
+    return [HumanMessage(query)] if isinstance(query, str) else list(query)
+
+
+def _text_and_context(query: Query) -> tuple[str, list[str]]:
+    """What is asked, and the turns before it, oldest first."""
+    messages = _messages(query)
+    if not messages:
+        raise QueryError("query: there is no message.", hint="Give at least one.")
+    turns = [str(message.text) for message in messages[:-1] if message.type in ("human", "ai")]
+    return str(messages[-1].text), turns
+
+
+def _as_day(as_of: Day | None) -> dt.date | None:
+    if not isinstance(as_of, str):
+        return as_of.date() if isinstance(as_of, dt.datetime) else as_of
+    try:
+        return parse_date(as_of)
+    except ValueError as error:
+        raise QueryError(f"as_of: {error}.") from None
+
+
+def _checked_threshold(threshold: float | None) -> float:
+    if threshold is None:
+        return DEFAULT_THRESHOLD
+    if not 0.0 <= threshold <= 1.0:
+        raise QueryError(
+            f"threshold: {threshold} is not a probability.", hint="Give a number from 0 to 1."
+        )
+    return threshold
