@@ -32,7 +32,7 @@ from memedit.scope.relations import FEATURES, Lexicon, relation_features
 from memedit.scope.segments import is_question, sentence_spans
 
 OUT = Path(__file__).parents[1] / "memedit" / "scope" / "calibration.json"
-PRIOR_ODDS = {"question": 12.0, "cloze": 4.5}
+PRIOR_ODDS = {"question": 7.0, "cloze": 5.0}
 # Relations whose clozes share their words or imply one another: no negatives of each other.
 KIN = (
     {"P176", "P178", "P495", "P127", "P740", "P170", "P449", "P264"},
@@ -60,7 +60,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=OUT)
     args = parser.parse_args()
     rng = random.Random(0)
-    pairs = [*counterfact(args.data, rng), *knowedit(args.data), *zsre(args.data, rng), *mquake(args.data, rng)]
+    pairs = [
+        *counterfact(args.data, rng),
+        *knowedit(args.data),
+        *zsre(args.data, rng),
+        *mquake(args.data, rng),
+    ]
     pairs += pokemqa(args.data, rng)
     x = features(pairs)
     forms = {}
@@ -73,6 +78,7 @@ def main() -> None:
         "forms": forms,
         "prior_odds": PRIOR_ODDS,
         "name_penalty": {"partial": 1.0, "spelling": 1.0, "reference": 0.5},
+        "clash_penalty": 8.0,
         "free_text": {"slope": 20.0, "centre": 0.7},
     }
     args.out.write_text(json.dumps(calibration, indent=2) + "\n", encoding="utf-8")
@@ -91,14 +97,23 @@ def fit(form: str, pairs: list[Pair], x: np.ndarray) -> dict[str, Any]:
     groups = np.unique([pair.query for pair in pairs], return_inverse=True)[1]
     model = LogisticRegression(C=10, max_iter=5000)
     p = cross_val_predict(
-        model, x, y, groups=groups, cv=GroupKFold(5), method="predict_proba", params={"sample_weight": weight}
+        model,
+        x,
+        y,
+        groups=groups,
+        cv=GroupKFold(5),
+        method="predict_proba",
+        params={"sample_weight": weight},
     )[:, 1]
     fires = p * PRIOR_ODDS[form] >= 1 - p
     names = np.array([pair.set for pair in pairs])
     for name in sorted(counts.keys() & set(names)):
         print(f"{form:9s} {name:16s} n={counts[name]:5d} fires {fires[names == name].mean():.3f}")
     model.fit(x, y, sample_weight=weight)
-    return {"weights": [round(float(w), 4) for w in model.coef_[0]], "bias": round(float(model.intercept_[0]), 4)}
+    return {
+        "weights": [round(float(w), 4) for w in model.coef_[0]],
+        "bias": round(float(model.intercept_[0]), 4),
+    }
 
 
 def features(pairs: list[Pair]) -> np.ndarray:
@@ -112,9 +127,8 @@ def features(pairs: list[Pair]) -> np.ndarray:
     out = []
     for pair in pairs:
         edit, query = [row[t] for t in pair.phrases], row[pair.query]
-        out.append(
-            relation_features(lexicon, vectors[query], profiles[query], vectors[edit], profiles[edit].max(axis=0))
-        )
+        evidence = vectors[query], profiles[query], vectors[edit], profiles[edit].max(axis=0)
+        out.append(relation_features(lexicon, *evidence))
     return np.stack(out)
 
 
@@ -137,18 +151,26 @@ def counterfact(data: Path, rng: random.Random) -> Iterator[Pair]:
                 records[record["case_id"]] = record
     prompts: dict[str, list[str]] = defaultdict(list)
     for record in records.values():
-        prompts[record["requested_rewrite"]["relation_id"]].append(record["requested_rewrite"]["prompt"])
+        prompts[record["requested_rewrite"]["relation_id"]].append(
+            record["requested_rewrite"]["prompt"]
+        )
     for record in records.values():
         rewrite = record["requested_rewrite"]
         subject, relation = rewrite["subject"], rewrite["relation_id"]
-        edit = Edit(subject=subject, prompt=rewrite["prompt"], target_new=rewrite["target_new"]["str"])
+        edit = Edit(
+            subject=subject, prompt=rewrite["prompt"], target_new=rewrite["target_new"]["str"]
+        )
         for text in record["paraphrase_prompts"]:
             yield from pair_of("cf paraphrase", edit, text, 1)
         for text in dict.fromkeys(record["generation_prompts"]):
             yield from pair_of("cf generation", edit, text, 1)
-        others = [r for r in prompts if r != relation and not any({r, relation} <= kin for kin in KIN)]
+        others = [
+            r for r in prompts if r != relation and not any({r, relation} <= kin for kin in KIN)
+        ]
         for other in rng.sample(sorted(others), 2):
-            yield from pair_of("cf other", edit, rng.choice(prompts[other]).replace("{}", subject), 0)
+            yield from pair_of(
+                "cf other", edit, rng.choice(prompts[other]).replace("{}", subject), 0
+            )
 
 
 def knowedit(data: Path) -> Iterator[Pair]:
@@ -157,7 +179,9 @@ def knowedit(data: Path) -> Iterator[Pair]:
         for record in read(data / f"knowedit/{name}.public.json.gz"):
             template = template_of(record["prompt"], (record["subject"],))
             if template:
-                edit = Edit(subject=record["subject"], prompt=template, target_new=record["target_new"])
+                edit = Edit(
+                    subject=record["subject"], prompt=template, target_new=record["target_new"]
+                )
                 for query in record["locality"].get("Relation_Specificity", []):
                     yield from pair_of("knowedit other", edit, query["prompt"], 0)
 
@@ -181,12 +205,18 @@ def mquake(data: Path, rng: random.Random) -> Iterator[Pair]:
     for case in read(data / "mquake/MQuAKE-CF-3k.public.json.gz"):
         for rewrite in case["requested_rewrite"]:
             rewrites[rewrite["subject"], rewrite["relation_id"]] = rewrite
-    questions = {r["relation_id"]: r["question"].replace(r["subject"], "{}") for r in rewrites.values()}
+    questions = {
+        r["relation_id"]: r["question"].replace(r["subject"], "{}") for r in rewrites.values()
+    }
     for rewrite in rewrites.values():
         subject, relation = rewrite["subject"], rewrite["relation_id"]
-        edit = Edit(subject=subject, prompt=rewrite["prompt"], target_new=rewrite["target_new"]["str"])
+        edit = Edit(
+            subject=subject, prompt=rewrite["prompt"], target_new=rewrite["target_new"]["str"]
+        )
         yield from pair_of("mquake question", edit, rewrite["question"], 1)
-        others = [r for r in questions if r != relation and not any({r, relation} <= kin for kin in KIN)]
+        others = [
+            r for r in questions if r != relation and not any({r, relation} <= kin for kin in KIN)
+        ]
         for other in rng.sample(sorted(others), 2):
             yield from pair_of("mquake other", edit, questions[other].replace("{}", subject), 0)
 

@@ -1,7 +1,7 @@
 """memedit: knowledge editing that leaves a language model's weights alone until asked.
 
-Edits live in a memory; each question is routed: in scope of an edit the counterfactual model answers
-from it, out of scope the base model answers byte for byte as before.
+Edits live in a memory; each question is routed: in scope of an edit the counterfactual model
+answers from it, out of scope the base model answers byte for byte as before.
 """
 
 from __future__ import annotations

@@ -193,9 +193,9 @@ class Edit(BaseModel):
         target changes, since it would state the old fact.
         """
         data = self.to_dict()
-        if changes.keys() & {"relation", "question"} and "prompt" not in changes:
-            if self.prompt == _derive_prompt(self.subject, self.names, self.relation, self.question):
-                data.pop("prompt", None)
+        derived = _derive_prompt(self.subject, self.names, self.relation, self.question)
+        if changes.keys() & {"relation", "question"} and self.prompt == derived:
+            data.pop("prompt", None)
         if changes.keys() & {"subject", "prompt", "target_new"} and "statement" not in changes:
             data.pop("statement", None)
         return type(self).from_dict({**data, **changes})
@@ -287,8 +287,13 @@ class Edit(BaseModel):
         words = {k: data.get(k) for k in ("subject", "relation", "question")}
         if any(v is not None and not isinstance(v, str) for v in words.values()):
             return data  # the field's own check says what is wrong
-        names = (words["subject"] or "", *(a for a in data.get("aliases") or () if isinstance(a, str)))
-        derived = _derive_prompt(words["subject"] or "", names, words["relation"], words["question"])
+        names = (
+            words["subject"] or "",
+            *(a for a in data.get("aliases") or () if isinstance(a, str)),
+        )
+        derived = _derive_prompt(
+            words["subject"] or "", names, words["relation"], words["question"]
+        )
         return {**data, "prompt": derived} if derived else data
 
     @model_validator(mode="after")
@@ -400,5 +405,5 @@ def _invalid(error: ValidationError) -> InvalidEditError:
         text, hint = text.split("; ", 1)
         hint = f"{hint[0].upper()}{hint[1:]}."
     else:
-        hint = f"Got {_shown(first['input'])}."
+        hint = f"Got {_shown(first['input'])}; give what the field takes."
     return InvalidEditError(f"{field}: {text}.", hint=hint, field=field)

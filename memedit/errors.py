@@ -52,7 +52,7 @@ class UnknownNamespaceError(StoreError, KeyError):
 
 
 class EditConflictError(StoreError):
-    """The change contradicts what the store holds: a duplicate id, a live edit with the same key."""
+    """The change contradicts what the store holds: a duplicate id, a live edit of the same key."""
 
 
 class EncoderError(MemEditError):

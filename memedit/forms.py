@@ -12,10 +12,11 @@ SLOT = "{}"
 
 # Heads of "the R of X is" that ask for a person, so that the question starts with "Who".
 _PERSON_HEADS = frozenset(
-    """actor architect author builder captain ceo chairman chairperson chief child coach composer
-    conductor creator designer director discoverer editor employer executive father founder governor head
-    host husband inventor king leader manager mayor minister mother monarch officer owner painter
-    performer president producer queen ruler singer spouse wife winner writer""".split()
+    """actor architect author builder captain ceo chairman chairperson chief child coach
+    composer conductor creator designer director discoverer editor employer executive father
+    founder governor head host husband inventor king leader manager mayor minister mother
+    monarch officer owner painter performer president producer queen ruler singer spouse
+    wife winner writer""".split()
 )
 _OF_CLOZE = re.compile(r"^(the .+? (?:of|in|for) (?:the )?\{\}(?: .+)?) (is|are|was|were)$", re.I)
 _POSSESSIVE_CLOZE = re.compile(r"^\{\}'s? (.+) (is|are|was|were)$", re.I)

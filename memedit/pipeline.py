@@ -1,7 +1,7 @@
 """The edited model: memory, scope and roles wired together; the only place that decides a route.
 
-    question → scope decision → in scope: the counterfactual role answers from the edit
-                              → out of scope: the base model gets exactly the caller's messages
+question → scope decision → in scope: the counterfactual role answers from the edit
+                          → out of scope: the base model gets exactly the caller's messages
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from langchain_core.language_models import BaseChatModel
+from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage
 from langchain_core.runnables import RunnableConfig
 
@@ -272,7 +272,7 @@ class EditedModel:
         if isinstance(model, LocalChatModel):
             messages = model.generate_many(prompts, stop=stop, **kwargs)
         else:
-            messages = model.batch(prompts, stop=stop, **kwargs)
+            messages = model.batch(list[LanguageModelInput](prompts), stop=stop, **kwargs)
         seconds = (time.perf_counter() - started) / len(rows)
         return {
             i: _answered(prepared[i][0], message, seconds)

@@ -18,8 +18,8 @@ _NEGATION = re.compile(r"\b(?:not|never|no longer|no more|without|\w+n't)\b", re
 _COPULA = re.compile(r" (?:is|are|was|were) ")
 # What may stand inside a name between two capitalised words.
 _CONNECTORS = frozenset(
-    """a al an and at da das de del della den der des di do dos du el et for from in la las le les los
-    of on or the to und van vom von with y zu & -""".split()
+    """a al an and at da das de del della den der des di do dos du el et for from in la las le les
+    los of on or the to und van vom von with y zu & -""".split()
 )
 _LINKS = r"of|in|for|that|where|which|to|at|by|from|on|with|about"
 _VERBS = frozenset(
@@ -31,6 +31,11 @@ _VERBS = frozenset(
     produces received receives represents resides ruled rules runs sang serves served sings sits
     speaks specialises specializes spoke stands starred stars started studied studies supports
     taught teaches trains uses used visits won wears wins works worked writes wrote""".split()
+)
+_OFFICES = frozenset(
+    """archbishop bishop captain chairman chairperson chancellor chief commissioner director emperor
+    governor head king leader mayor minister monarch owner patriarch premier president prince queen
+    secretary speaker sultan""".split()
 )
 _PREPOSITIONS = frozenset("of in by as to with from on at for into under near".split())
 _ARTICLES = frozenset("a an the".split())
@@ -59,7 +64,7 @@ def split_sentence(
         InvalidEditError: The sentence denies something, is a question, or has no shape known
             here, or the given words do not occur in it.
     """
-    body = " ".join(_NOW.sub("", text.strip().rstrip(".!。 ") + " ").split())
+    body = " ".join(_NOW.sub("", f"{_without_full_stop(text)} ").split())
     _refuse_what_states_nothing(text, body)
     if subject is not None:
         _require(body, subject, "subject", text)
@@ -78,10 +83,20 @@ def split_sentence(
     )
 
 
+def _without_full_stop(text: str) -> str:
+    """``text`` without its closing mark, unless that is an abbreviation's ("Inc.", "D.C.")."""
+    bare = text.strip()
+    if re.search(r"(?:\b(?:Inc|Ltd|Co|Corp|Jr|Sr|Bros|St)|\.\w)\.$", bare):
+        return bare
+    return bare.rstrip(".!。 ")
+
+
 def _refuse_what_states_nothing(text: str, body: str) -> None:
     if not body:
         raise InvalidEditError(
-            "statement: it is empty.", hint="Write one sentence that states the fact.", field="statement"
+            "statement: it is empty.",
+            hint="Write one sentence that states the fact.",
+            field="statement",
         )
     if "?" in body:
         raise InvalidEditError(
@@ -125,8 +140,8 @@ def _split_at(body: str, subject: str, target: str, text: str) -> SentenceSplit:
 
 
 def _the_r_of_s_is_t(body: str, subject: str | None, target: str | None) -> SentenceSplit | None:
-    """"The author of Paradiso is Jean Giraudoux"; what follows S before the verb stays."""
-    if not re.match(r"^The [a-z\d]|^The [A-Z]{2,} of ", body):
+    """Splits "The author of Paradiso is Jean Giraudoux"; what follows S before the verb stays."""
+    if not (re.match(r"^The [a-z\d]|^The [A-Z]{2,} of ", body) or _names_an_office(body)):
         return None
     copula = _last_copula(body, target)
     if copula is None:
@@ -138,6 +153,12 @@ def _the_r_of_s_is_t(body: str, subject: str | None, target: str | None) -> Sent
     lead, found = (rest[: rest.rindex(target)], target) if target else _lead_and_name(rest)
     prompt = f"{before.replace(name, '{}', 1)} {verb} {lead}".strip()
     return SentenceSplit(name, prompt, found)
+
+
+def _names_an_office(body: str) -> bool:
+    """Whether the sentence begins like "The Prime Minister of Albania"."""
+    office = re.match(r"^The ((?:[A-Z][\w-]+ ){1,4})of [A-Z]", body)
+    return office is not None and office.group(1).split()[-1].lower() in _OFFICES
 
 
 def _last_copula(body: str, target: str | None) -> re.Match[str] | None:
@@ -176,25 +197,29 @@ def _name_end(tokens: list[str]) -> int:
 
 def _is_name_start(token: str) -> bool:
     bare = token.lstrip("\"'“‘«([#@")
-    return bool(bare) and (bare[0].isupper() or any(ch.isupper() for ch in bare[1:]) and bare[0] != "-")
+    return bool(bare) and (
+        bare[0].isupper() or (any(ch.isupper() for ch in bare[1:]) and bare[0] != "-")
+    )
 
 
 def _s_possessive_r_is_t(
     body: str, subject: str | None, target: str | None
 ) -> SentenceSplit | None:
-    """"Elvis Presley's father is Vernon Presley"."""
+    """Splits "Elvis Presley's father is Vernon Presley"."""
     found = re.match(r"^(.+?)('s|’s|'|’) ([a-z][\w -]*?) (is|are|was|were) (.+)$", body)
     if not found or (subject and found.group(1) != subject):
         return None
     name, mark, relation, verb, rest = found.groups()
     if mark in "'’" and not name.endswith("s"):
         return None
-    lead, end = (rest[: rest.rindex(target)], target) if target and target in rest else _lead_and_name(rest)
+    lead, end = (
+        (rest[: rest.rindex(target)], target) if target and target in rest else _lead_and_name(rest)
+    )
     return SentenceSplit(name, f"{{}}{mark} {relation} {verb} {lead}".strip(), end)
 
 
 def _s_verb_t(body: str, subject: str | None, target: str | None) -> SentenceSplit | None:
-    """"Lionel Messi plays basketball", "Carl Sagan is employed by the BBC"."""
+    """Splits "Lionel Messi plays basketball" and "Carl Sagan is employed by the BBC"."""
     if subject is not None:
         if not body.startswith(subject):
             return None

@@ -7,7 +7,9 @@ import unicodedata
 
 # Scripts written without spaces count every character as a word; elsewhere a word takes its
 # combining marks along, so that composed and decomposed spellings split alike.
-_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff"
+_UNSPACED = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff"
+)
 _WORD = re.compile(rf"[{_UNSPACED}]|(?:(?![{_UNSPACED}])[\w\u0300-\u036f])+")
 # Letters NFKD does not take apart, in the spelling most keyboards use instead.
 _FOLD = str.maketrans(

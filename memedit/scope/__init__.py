@@ -1,0 +1,1 @@
+"""Scope: which edit, if any, a query falls under."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from memedit.edit import Edit
 from memedit.errors import QueryError
+from memedit.scope.answers import answer_clashes
 from memedit.scope.decision import Candidate, Decision
 from memedit.scope.encoder import Encoder, Vectors
 from memedit.scope.explain import reasons_for
@@ -172,14 +173,17 @@ class ScopeClassifier:
 
     def _may_go_by_part(self, entry: _Entry, reading: Reading) -> bool:
         """A single word stands for a longer name only where the edit is about a person."""
-        return len(name_key(reading.mention.text).split()) > 1 or self.lexicon.is_personal(entry.profile)
+        return len(name_key(reading.mention.text).split()) > 1 or self.lexicon.is_personal(
+            entry.profile
+        )
 
     def _candidate(
         self, reading: Reading, vector: Vectors, profile: Vectors, entry: _Entry
     ) -> Candidate:
         features = relation_features(self.lexicon, vector, profile, entry.phrases, entry.profile)
+        clash = reading.question and answer_clashes(reading.text, entry.edit.target_new)
         probability = self.calibration.probability(
-            features, question=reading.question, name=reading.kind
+            features, question=reading.question, name=reading.kind, clash=clash
         )
         return Candidate(
             edit=entry.edit,
@@ -230,9 +234,7 @@ def _newest(entries: Iterable[_Entry], day: dt.date) -> list[_Entry]:
     winners: dict[tuple[str, str], _Entry] = {}
     for entry in entries:
         key = (entry.edit.subject_key, entry.edit.relation_key)
-        if entry.edit.holds_on(day) and (
-            key not in winners or entry.order > winners[key].order
-        ):
+        if entry.edit.holds_on(day) and (key not in winners or entry.order > winners[key].order):
             winners[key] = entry
     return list(winners.values())
 

@@ -9,9 +9,10 @@ from memedit.scope.names import Mention, NameIndex, names_in
 
 _PRONOUN = re.compile(
     r"\b(?:he|she|they|him|her|them|his|hers|its|their|theirs|"
-    r"(?:that|this|the same|the) (?:person|man|woman|player|singer|author|writer|artist|actor|actress|"
-    r"politician|club|team|band|company|firm|country|city|town|place|island|river|book|novel|film|movie|"
-    r"song|show|series|product|language|university|school|organisation|organization|party)|it)\b",
+    r"(?:that|this|the same|the) (?:person|man|woman|player|singer|author|writer|artist|"
+    r"actor|actress|politician|club|team|band|company|firm|country|city|town|place|island|river|"
+    r"book|novel|film|movie|song|show|series|product|language|university|school|organisation|"
+    r"organization|party)|it)\b",
     re.I,
 )
 # "It" that stands for nothing: "what time is it", "is it raining", "it is true that".

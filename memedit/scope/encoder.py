@@ -55,13 +55,16 @@ class SentenceEncoder:
 
     @property
     def fingerprint(self) -> str:
+        """See :attr:`Encoder.fingerprint`."""
         return self._fingerprint
 
     @property
     def dimension(self) -> int:
+        """See :attr:`Encoder.dimension`."""
         return self._dimension
 
     def encode(self, texts: Sequence[str], *, progress: Progress | None = None) -> Vectors:
+        """See :meth:`Encoder.encode`; texts of alike length share a batch."""
         if not texts:
             return np.zeros((0, self._dimension), dtype=np.float32)
         # Alike lengths share a batch, so that little is padded; chunks let progress be told.

@@ -44,7 +44,5 @@ def _reason(candidate: Candidate, threshold: float) -> str:
         near = candidate.features["cosine"]
         return f"The meaning is {near:.2f} (cosine) from {candidate.edit.stated!r}; {score}."
     named = _NAMED[candidate.kind].format(mention=candidate.mention, name=candidate.name)
-    return (
-        f"{named[0].upper()}{named[1:]}; {candidate.masked!r} (nearest to '{candidate.relation}') against "
-        f"{candidate.edit.prompt!r}; {score}."
-    )
+    compared = f"{candidate.masked!r} (nearest to '{candidate.relation}')"
+    return f"{named[0].upper()}{named[1:]}; {compared} against {candidate.edit.prompt!r}; {score}."

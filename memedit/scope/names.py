@@ -15,6 +15,13 @@ from typing import Literal
 
 from rapidfuzz.distance import OSA
 
+from memedit.scope.vocabulary import (
+    COMMON_HEADS,
+    FUNCTION_WORDS,
+    PARTICLES,
+    PLACE_STARTS,
+    TITLES,
+)
 from memedit.text import name_key, words
 
 MentionKind = Literal["full", "partial", "spelling"]
@@ -23,40 +30,6 @@ Token = tuple[str, int, int]
 
 MIN_SURNAME_LETTERS = 4
 MIN_FUZZY_LETTERS = 6
-
-_FUNCTION_WORDS = frozenset(
-    """a about after all also am an and any are as at be been before but by can could did do does for
-    from had has have he her here him his how i if in into is it its me more my no nor not now of off
-    on once one only or other our out over own same she so some such than that the their them then
-    there these they this those to too under until up us very was we were what when where which while
-    who whom whose why will with would you your""".split()
-)
-_TITLES = frozenset(
-    """mr mrs ms miss dr prof professor president king queen prince princess pope sir lord lady saint
-    st captain general colonel senator minister chancellor judge bishop emperor sultan coach author
-    actor actress singer footballer player painter composer director the""".split()
-)
-# Last words that make a name no person's, so that the last word alone does not stand for it.
-_COMMON_HEADS = frozenset(
-    """academy agency airlines airport album alliance ardu army association award awards band bank basin
-    battle bay bridge building bus canal canton cape cathedral cemetery center central centre championship
-    channel church city class club coast college committee company conference contest corporation
-    council county creek cup desert district division election empire era expedition express falls
-    family federation festival film fleet foundation gallery games glacier government governorate group hall harbour highway
-    hill hills hospital house inc institute international island islands isles kingdom lake land league
-    library line line lines ltd magazine mall marathon medal ministry mountain mountains movement
-    municipality museum national network news newspaper north ocean office open orchestra organization palace parish park
-    party peninsula people plateau point prefecture press prize province railway range records region
-    republic revolution ridge river road school sea season series service session show society south
-    square stadium state states station street studio studios summit system team temple territory test
-    theatre times tower town township treaty trophy union united university valley village war water west east
-    woods world zone one two three""".split()
-)
-_PLACE_STARTS = frozenset(
-    """north south east west northern southern eastern western new old saint st san santa sao los las el
-    la fort port lake monte mount mt cape great lower upper central united republic""".split()
-)
-_PARTICLES = frozenset("al ben bin da de del della den der di do dos du el la le van von zu".split())
 
 
 @dataclass(frozen=True)
@@ -208,7 +181,7 @@ def names_in(text: str) -> list[tuple[int, int]]:
     spans: list[tuple[int, int]] = []
     previous = -1
     for word, start, end in words(text):
-        if not text[start].isupper() or (word in _FUNCTION_WORDS and _starts_sentence(text, start)):
+        if not text[start].isupper() or (word in FUNCTION_WORDS and _starts_sentence(text, start)):
             continue
         if spans and previous >= 0 and re.fullmatch(r"[ .'’-]{1,2}", text[previous:start]):
             spans[-1] = (spans[-1][0], end)
@@ -244,11 +217,11 @@ def _may_be_person(name: str, tokens: list[Token]) -> bool:
     head = [t for t, _, _ in tokens]
     if not 2 <= len(head) <= 4 or "," in name or "'" in name:
         return False
-    if len(head[-1]) < MIN_SURNAME_LETTERS or not head[-1].isalpha() or head[-1] in _COMMON_HEADS:
+    if len(head[-1]) < MIN_SURNAME_LETTERS or not head[-1].isalpha() or head[-1] in COMMON_HEADS:
         return False
-    if head[-1] in _TITLES or not _PLACE_STARTS.isdisjoint(head[:-1]) or head[0] in _FUNCTION_WORDS:
+    if head[-1] in TITLES or not PLACE_STARTS.isdisjoint(head[:-1]) or head[0] in FUNCTION_WORDS:
         return False
-    return all(name[start].isupper() or word in _PARTICLES for word, start, _ in tokens)
+    return all(name[start].isupper() or word in PARTICLES for word, start, _ in tokens)
 
 
 def _case_fits(surface: str, spellings: Iterable[str], lowercase: bool, *, initial: bool) -> bool:
@@ -257,14 +230,16 @@ def _case_fits(surface: str, spellings: Iterable[str], lowercase: bool, *, initi
     Only names of one word are in doubt. "Her" the film is not the "her" of a sentence.
     """
     if " " in surface.strip() or any(surface == spelling for spelling in spellings):
-        return not (initial and surface.lower() in _FUNCTION_WORDS)
-    if surface.lower() in _FUNCTION_WORDS:
+        return not (initial and surface.lower() in FUNCTION_WORDS)
+    if surface.lower() in FUNCTION_WORDS:
         return False
     return lowercase or surface[:1].isupper() or any(s[:1].islower() for s in spellings)
 
 
 def _starts_sentence(text: str, start: int) -> bool:
-    return not text[:start].rstrip(" \"'“‘(").strip() or text[:start].rstrip(" \"'“‘(")[-1] in ".!?:\n"
+    return (
+        not text[:start].rstrip(" \"'“‘(").strip() or text[:start].rstrip(" \"'“‘(")[-1] in ".!?:\n"
+    )
 
 
 def _is_capitalised(text: str, token: Token) -> bool:
@@ -278,7 +253,7 @@ def _followed_by_name(text: str, tokens: list[Token], last: int) -> bool:
     if gap not in (" ", "-") or not _is_capitalised(text, tokens[last]):
         return False
     word = text[tokens[last][1] : tokens[last][2]]
-    return word == "I" or word.lower() not in _FUNCTION_WORDS
+    return word == "I" or word.lower() not in FUNCTION_WORDS
 
 
 def _is_piece_of_longer_name(text: str, tokens: list[Token], first: int, last: int) -> bool:
@@ -292,7 +267,7 @@ def _is_piece_of_longer_name(text: str, tokens: list[Token], first: int, last: i
     gap = text[before[2] : tokens[first][1]]
     if gap not in (" ", "-") or not _is_capitalised(text, before):
         return False
-    known = before[0] in _FUNCTION_WORDS or before[0] in _TITLES
+    known = before[0] in FUNCTION_WORDS or before[0] in TITLES
     return not known and not _starts_sentence(text, before[1])
 
 
@@ -310,7 +285,7 @@ def _given_name_start(
         gap = text[end : tokens[begin][1]]
         if gap not in (" ", ". ", ".", "-") or not text[start].isupper():
             break
-        if word in _FUNCTION_WORDS or word in _TITLES:
+        if word in FUNCTION_WORDS or word in TITLES:
             break
         if not any(_short_form(word, known) for known in given):
             return None
@@ -340,4 +315,8 @@ def _slip(seen: str, word: str) -> bool:
         return True
     if len(word) < MIN_FUZZY_LETTERS - 1 or any(ch.isdigit() for ch in seen + word):
         return False
-    return seen[0] == word[0] and seen[-1] == word[-1] and OSA.distance(seen, word, score_cutoff=1) <= 1
+    return (
+        seen[0] == word[0]
+        and seen[-1] == word[-1]
+        and OSA.distance(seen, word, score_cutoff=1) <= 1
+    )

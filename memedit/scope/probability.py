@@ -11,7 +11,7 @@ from typing import Any
 
 from memedit.errors import EncoderError
 from memedit.scope.encoder import Vectors
-from memedit.scope.names import MentionKind
+from memedit.scope.reading import NameKind
 from memedit.scope.relations import FEATURES
 
 
@@ -30,6 +30,7 @@ class Calibration:
         forms: Weights and bias for ``"question"`` and ``"cloze"``.
         prior_odds: In-scope to out-of-scope odds, by form, of a query that names an edited subject.
         name_penalty: Log odds taken off where the name is not given in full.
+        clash_penalty: Log odds taken off where the target is no answer of the kind asked for.
         free_text: ``slope`` and ``centre`` of the logistic over plain cosine, for free text.
     """
 
@@ -37,6 +38,7 @@ class Calibration:
     forms: Mapping[str, tuple[tuple[float, ...], float]]
     prior_odds: Mapping[str, float]
     name_penalty: Mapping[str, float]
+    clash_penalty: float
     free_text: Mapping[str, float]
 
     @classmethod
@@ -60,22 +62,26 @@ class Calibration:
             forms=forms,
             prior_odds=dict(data["prior_odds"]),
             name_penalty=dict(data["name_penalty"]),
+            clash_penalty=float(data["clash_penalty"]),
             free_text=dict(data["free_text"]),
         )
 
-    def probability(self, features: Vectors, *, question: bool, name: MentionKind) -> float:
+    def probability(
+        self, features: Vectors, *, question: bool, name: NameKind, clash: bool
+    ) -> float:
         """The probability, 0…1, that the edit answers a query with this evidence.
 
         Args:
             features: From :func:`memedit.scope.relations.relation_features`.
             question: Whether the query's sentence is a question.
             name: How the subject was recognised.
+            clash: Whether the edit's target is no answer of the kind that is asked for.
         """
         form = "question" if question else "cloze"
         weights, bias = self.forms[form]
         log_odds = bias + math.fsum(w * float(x) for w, x in zip(weights, features, strict=True))
         log_odds += math.log(self.prior_odds[form]) - self.name_penalty.get(name, 0.0)
-        return _logistic(log_odds)
+        return _logistic(log_odds - (self.clash_penalty if clash else 0.0))
 
     def free_text_probability(self, cosine: float) -> float:
         """The probability, 0…1, that a free-text edit with this cosine is meant."""

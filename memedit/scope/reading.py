@@ -1,4 +1,4 @@
-"""Reading a query: the sentences that ask, and each with the edited subjects it speaks of masked."""
+"""Reading a query: the sentences that ask, each with the edited subject it speaks of masked."""
 
 from __future__ import annotations
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from memedit.scope.encoder import Encoder, Vectors
 
 TEMPERATURE = 0.05
+OVERLAP_FLOOR = 0.05
 FEATURES = ("cosine", "overlap", "kinship", "generic", "shared_top", "contrast")
 
 
@@ -49,7 +50,9 @@ class Lexicon:
     @classmethod
     def read(cls, text: str, encoder: Encoder) -> Lexicon:
         """A lexicon from lines ``name: phrasing; phrasing; ...`` (see relations.txt)."""
-        names, phrasings, starts = [], [], []
+        names: list[str] = []
+        phrasings: list[str] = []
+        starts: list[int] = []
         for line in text.splitlines():
             if not line.strip() or line.startswith("#"):
                 continue
@@ -67,7 +70,8 @@ class Lexicon:
 
     def profiles(self, vectors: Vectors) -> Vectors:
         """Cosine of each vector with its nearest phrasing of every relation: ``[n, r]``."""
-        return np.maximum.reduceat(vectors @ self.vectors.T, self.starts, axis=1)
+        nearest: Vectors = np.maximum.reduceat(vectors @ self.vectors.T, self.starts, axis=1)
+        return nearest
 
     @cached_property
     def kinship(self) -> Vectors:
@@ -75,7 +79,8 @@ class Lexicon:
         ends = [*self.starts[1:], len(self.vectors)]
         spans = zip(self.starts, ends, strict=True)
         rows = [self.profiles(self.vectors[a:b]).max(axis=0) for a, b in spans]
-        return np.stack(rows)[np.ix_(~self.generic, ~self.generic)]
+        matrix: Vectors = np.stack(rows)[np.ix_(~self.generic, ~self.generic)]
+        return matrix
 
     def nearest(self, profile: Vectors) -> str:
         """The name of the relation a profile is closest to."""
@@ -101,7 +106,7 @@ def relation_features(
     Returns:
         ``[6]`` float32:
         *cosine* of the query with the nearest phrase;
-        *overlap*, the Bhattacharyya coefficient of the two softmaxed profiles, 0…1;
+        *overlap*, the log of the Bhattacharyya coefficient (0…1) of the two softmaxed profiles;
         *kinship*, the similarity expected between relations drawn from the two;
         *generic*, how much closer the query is to a line that asks for nothing in particular;
         *shared_top*, the edit's similarity to the query's nearest relation;
@@ -113,7 +118,7 @@ def relation_features(
     return np.array(
         [
             (edit @ query).max(),
-            np.sqrt(p * q).sum(),
+            np.log(np.sqrt(p * q).sum() + OVERLAP_FLOOR),
             p @ lexicon.kinship @ q,
             query_profile[lexicon.generic].max(initial=-1.0) - asked.max(),
             told[asked.argmax()],
@@ -124,5 +129,6 @@ def relation_features(
 
 
 def _softmax(cosines: Vectors) -> Vectors:
-    scaled = np.exp((cosines - cosines.max()) / TEMPERATURE)
-    return scaled / scaled.sum()
+    scaled: Vectors = np.exp((cosines - cosines.max()) / TEMPERATURE)
+    normal: Vectors = scaled / scaled.sum()
+    return normal

@@ -8,6 +8,15 @@ from collections.abc import Sequence
 Span = tuple[int, int]
 
 _BOUNDARY = re.compile(r"(?<=[.!?])[\"'”’)\]]*\s+(?=[\"'“‘(\[]?[^\W_])|(?<=[。！？])|\s*\n+\s*")
+_ASKS = re.compile(
+    r"\W*(?:please |so |and |but )?(?:"
+    r"(?:what|which|who|whom|whose|how|why)\b|"
+    r"(?:where|when) (?:is|are|was|were|do|does|did|has|have|had|can|will)\b|"
+    r"(?:is|are|was|were|do|does|did|has|have|can|could|will|would) \w|"
+    r"(?:tell|name|give|say|describe|explain|write|list|show|summari[sz]e|remind) "
+    r"(?!is |was ))",
+    re.I,
+)
 _ABBREVIATION = re.compile(
     r"(?:\b(?:[A-Z]|Mr|Mrs|Ms|Dr|St|Jr|Sr|Prof|Gen|Sen|Gov|Capt|No|vs|etc|Inc|Ltd|Co|Corp|e\.g|i\.e))\.$"
 )
@@ -37,8 +46,11 @@ def sentence_spans(text: str, protected: Sequence[Span] = ()) -> list[Span]:
 
 
 def is_question(sentence: str) -> bool:
-    """Whether the sentence ends as a question does."""
-    return sentence.rstrip(" \"'”’)").endswith(("?", "？"))
+    """Whether the sentence asks or requests in full, with a question mark or without.
+
+    What is left, such as "X, who plays the", is a cloze to be completed.
+    """
+    return sentence.rstrip(" \"'”’)").endswith(("?", "？")) or bool(_ASKS.match(sentence))
 
 
 def asking(text: str, spans: Sequence[Span]) -> list[Span]:
