@@ -1,0 +1,1 @@
+"""Hyper-parameters as TOML, one file for each method and model family."""

@@ -1,0 +1,1 @@
+"""Example edit sets that travel with the package."""
