@@ -1,0 +1,1 @@
+"""Language models: the embedded default, local and remote ones, and the roles they play."""
