@@ -32,7 +32,7 @@ from memedit.scope.relations import FEATURES, Lexicon, relation_features
 from memedit.scope.segments import is_question, sentence_spans
 
 OUT = Path(__file__).parents[1] / "memedit" / "scope" / "calibration.json"
-PRIOR_ODDS = {"question": 7.0, "cloze": 5.0}
+PRIOR_ODDS = {"question": 9.0, "cloze": 5.0}
 # Relations whose clozes share their words or imply one another: no negatives of each other.
 KIN = (
     {"P176", "P178", "P495", "P127", "P740", "P170", "P449", "P264"},

@@ -196,7 +196,8 @@ class Edit(BaseModel):
         derived = _derive_prompt(self.subject, self.names, self.relation, self.question)
         if changes.keys() & {"relation", "question"} and self.prompt == derived:
             data.pop("prompt", None)
-        if changes.keys() & {"subject", "prompt", "target_new"} and "statement" not in changes:
+        restated = changes.keys() & {"subject", "prompt", "target_new"}
+        if restated and self.prompt and "statement" not in changes:
             data.pop("statement", None)
         return type(self).from_dict({**data, **changes})
 

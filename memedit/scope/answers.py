@@ -9,13 +9,13 @@ _AMOUNT_WORDS = (
     "revenue|size|time|weight|year"
 )
 _WANTS_AMOUNT = re.compile(
-    r"\bwhen\b|\bhow (?:many|much|old|tall|long|high|deep|far|big|large|heavy|fast|often)\b|"
-    rf"\b(?:what|which) (?:is |was |are |were )?(?:the |its )?(?:{_AMOUNT_WORDS})s?\b",
+    r"^\W*(?:and |but |so )?when\b|"
+    r"\bhow (?:many|much|old|tall|long|high|deep|far|big|large|heavy|fast|often)\b|"
+    r"\b(?:what|which) (?:is |was |are |were )?(?:the |its )?"
+    rf"(?:{_AMOUNT_WORDS})s?\b(?! of (?!it\b))",
     re.I,
 )
-_WANTS_ACCOUNT = re.compile(
-    r"^\W*(?:and |but |so )?(?:why|how (?:do|does|did|is|was|are|were|can))\b", re.I
-)
+_WANTS_ACCOUNT = re.compile(r"^\W*(?:and |but |so )?(?:why|how (?:do|does|did|can))\b", re.I)
 _WANTS_PERSON = re.compile(r"\bwho(?:m|se)?\b", re.I)
 _AMOUNT = re.compile(
     r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|hundred|thousand|million|century|january|"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib.util
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memedit.errors import EncoderError
+from memedit.models.embedded import quiet_progress
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -52,6 +54,7 @@ class SentenceEncoder:
         self.model = model
         self._fingerprint = fingerprint
         self._dimension = int(model.get_embedding_dimension() or 0)
+        self._lock = threading.Lock()  # tokenizers refuse to be used by two threads at once
 
     @property
     def fingerprint(self) -> str:
@@ -73,15 +76,14 @@ class SentenceEncoder:
         chunk = BULK_BATCH * 8
         for start in range(0, len(order), chunk):
             rows = order[start : start + chunk]
-            vectors[rows] = cast(
-                Any,
-                self.model.encode(
+            with self._lock:
+                encoded = self.model.encode(
                     [texts[i] for i in rows],
                     batch_size=BULK_BATCH,
                     normalize_embeddings=True,
                     show_progress_bar=False,
-                ),
-            )
+                )
+            vectors[rows] = cast(Any, encoded)
             if progress:
                 progress(len(rows))
         return vectors
@@ -100,7 +102,8 @@ def load_encoder(name: str = EMBEDDED_NAME) -> SentenceEncoder:
     from sentence_transformers import SentenceTransformer
 
     try:
-        model = SentenceTransformer(str(path), local_files_only=Path(path).is_dir())
+        with quiet_progress():
+            model = SentenceTransformer(str(path), local_files_only=Path(path).is_dir())
     except (OSError, ValueError) as error:
         raise EncoderError(
             f"The sentence encoder {name!r} cannot be loaded ({error}).",

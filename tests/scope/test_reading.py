@@ -70,6 +70,8 @@ def test_questions_and_clozes(sentence, question):
         ("How many people live in it?", "Lyon", True),
         ("What is the population of it?", "Lyon", True),
         ("Why is it famous?", "Lyon", True),
+        ("Where was it when he died?", "Lyon", False),
+        ("What is its area of expertise?", "physics", False),
         ("Who wrote it?", "1999", True),
         ("Who wrote it?", "Ann Lee", False),
         ("What is the capital of it?", "Lyon", False),
