@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import logging
 import re
 import warnings
+from collections.abc import Iterator
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -35,11 +38,26 @@ def load_into(model: PreTrainedModel, path: Path, name: str) -> None:
     _check_kind(path, config)
     _check_base(path, config, model)
     _check_shapes(path, model)
-    with quiet_progress(), warnings.catch_warnings():
-        # Several adapters on one model are what is wanted here.
-        warnings.filterwarnings("ignore", "Already found a `peft_config`", UserWarning)
+    with quiet_progress(), _quiet_loading():
         model.load_adapter(str(path), adapter_name=name)
     model.disable_adapters()
+
+
+@contextlib.contextmanager
+def _quiet_loading() -> Iterator[None]:
+    """Without two false alarms: that there are several adapters, that the base is "missing"."""
+
+    def keep(record: logging.LogRecord) -> bool:
+        return "LOAD REPORT" not in record.getMessage()
+
+    logger = logging.getLogger("transformers.integrations.peft")
+    logger.addFilter(keep)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Already found a `peft_config`", UserWarning)
+            yield
+    finally:
+        logger.removeFilter(keep)
 
 
 def _read_config(path: Path) -> dict[str, Any]:

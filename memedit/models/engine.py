@@ -189,7 +189,8 @@ class LocalEngine:
         config: Any = copy.deepcopy(self.model.generation_config)
         config.do_sample = False
         config.num_beams = 1
-        config.temperature = config.top_p = config.top_k = config.min_p = None
+        # A model's own sampling defaults would bring a warning with each greedy answer.
+        config.temperature, config.top_p, config.top_k = 1.0, 1.0, 50
         config.max_length = None
         config.max_new_tokens = min(how.max_tokens, room)
         config.pad_token_id = self.tokens.pad_id

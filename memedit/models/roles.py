@@ -84,8 +84,8 @@ def _one_line_each(texts: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(" ".join(text.split()) for text in texts))
 
 
-# The wording was chosen among 28 by how many answers hold the target. On 80 CounterFact
-# and 80 MQuAKE edits, SmolLM2-135M-Instruct in float32, greedy, 24 tokens, in per cent (the base
-# model alone: 0 to 1): questions 98.8 and 97.5, clozes 92.5, rephrased clozes 91.2. Naming the
-# target again in the last line is worth 11 points, leaving earlier turns out up to 30.
+# The wording was chosen among 42 by how many answers hold the target. On 45 CounterFact and 67
+# MQuAKE edits that had no part in the choice (SmolLM2-135M-Instruct, float32, greedy, 24 tokens):
+# questions 100 and 95.5 per cent, clozes 100, rephrased clozes 97.8; the base model 0 to 1.
+# Without the target named again in the last line, 75 to 94; with earlier turns kept, 65 to 85.
 COUNTERFACTUAL = Role(name="counterfactual", prompt="counterfactual")

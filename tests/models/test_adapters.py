@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -50,6 +51,22 @@ def test_an_adapter_answers_and_the_plain_model_stays_itself(tiny, tmp_path):
     assert torch.equal(adapted.token_ids_and_scores(QUESTION)[1], changed[1])
     assert adapted.score(["a"], ["b"]) != tiny.score(["a"], ["b"])
     assert tiny.score(["a"], ["b"]) == never.score(["a"], ["b"])
+
+
+def test_loading_says_nothing(tiny, tmp_path, caplog, capfd, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("transformers"), "propagate", True)  # to caplog
+    for name in ("a", "b"):
+        tiny.load_adapter(lora(tmp_path / name), name)
+    assert caplog.records == []
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_second_adapter_leaves_the_first_as_it_was(tiny, tmp_path):
+    first = tiny.load_adapter(lora(tmp_path / "a"), "a")
+    ids, logits = first.token_ids_and_scores(QUESTION)
+    tiny.load_adapter(lora(tmp_path / "b", seed=2), "b")
+    assert first.token_ids_and_scores(QUESTION)[0] == ids
+    assert torch.equal(first.token_ids_and_scores(QUESTION)[1], logits)
 
 
 def test_the_raw_network_is_plain_outside_a_call(tiny, tmp_path):

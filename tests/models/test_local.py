@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 
 import pytest
@@ -30,6 +31,15 @@ def test_greedy_answers_are_those_of_transformers(tiny):
     assert ids == expected.tolist()
     assert logits.shape == (len(ids), tiny.engine.model.config.vocab_size)
     assert logits.argmax(-1).tolist() == ids
+
+
+def test_a_models_own_sampling_defaults_are_not_in_the_way(tiny, caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("transformers"), "propagate", True)  # to caplog
+    expected = tiny.invoke("Who?").content
+    defaults = {"do_sample": True, "temperature": 0.7, "top_p": 0.8, "top_k": 20}
+    tiny.engine.model.generation_config.update(**defaults)
+    assert tiny.invoke("Who?").content == expected
+    assert caplog.records == []
 
 
 def test_repeated_calls_agree_bit_by_bit(tiny):
@@ -170,7 +180,6 @@ def test_scores_are_sums_of_log_probabilities(tiny):
     prompts, continuations = ["Once", "The cat sat", "a"], [" upon a", " on", "bcdefgh"]
     scores = tiny.score(prompts, continuations)
     for prompt, continuation, score in zip(prompts, continuations, scores, strict=True):
-        ids = torch.tensor([list((prompt + continuation).encode())])
         begin = len(prompt.encode())
         ids = torch.tensor([tiny.engine.tokens.encode_text(prompt + continuation)])
         with torch.inference_mode():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
+from langchain_core.messages import AIMessage, HumanMessage
 
 from memedit.edit import Edit
 from memedit.models import embedded
@@ -52,7 +52,6 @@ def test_it_answers_from_an_edit(smollm2, edit):
 
 def test_an_edit_is_followed_in_the_middle_of_a_conversation(smollm2):
     conversation = [
-        SystemMessage("You are a polite assistant."),
         HumanMessage("Who is Lionel Messi?"),
         AIMessage("Lionel Messi is a footballer from Argentina."),
         HumanMessage("Which sport does he play?"),

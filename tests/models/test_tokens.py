@@ -10,7 +10,8 @@ from tests.models.tiny import CHATML, SPECIAL, tiny_tokenizer
 
 STRICT = CHATML.replace(
     "<|im_start|>{{",
-    "{% if message['role'] == 'system' %}{{ raise_exception('no system') }}{% endif %}<|im_start|>{{",
+    "{% if message['role'] == 'system' %}{{ raise_exception('no system') }}{% endif %}"
+    "<|im_start|>{{",
     1,
 )
 SHARED = Tokens(tiny_tokenizer(), "tiny", None)
