@@ -50,7 +50,7 @@ class Figure:
         if not self.target:
             return None
         sign, bound = self.target.split()
-        return self.value >= float(bound) if sign == ">=" else self.value <= float(bound)
+        return bool(self.value >= float(bound) if sign == ">=" else self.value <= float(bound))
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready, with the 95 % Wilson interval of a share."""
@@ -60,7 +60,7 @@ class Figure:
             low, high = round(interval.low, 5), round(interval.high, 5)
         return {
             "name": self.name,
-            "value": round(self.value, 5),
+            "value": round(float(self.value), 5),
             "low": low,
             "high": high,
             "n": self.n,
