@@ -12,14 +12,16 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any, Protocol, TypeVar
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
-from langchain_core.language_models import BaseChatModel
+from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.language_models.base import LangSmithParams
-from langchain_core.messages import AIMessageChunk, BaseMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.runnables import Runnable
 from langchain_core.runnables.config import run_in_executor
 from pydantic import Field, SkipValidation
 
 from memedit.edit import Edit
+from memedit.errors import ModelError
 
 METADATA_KEY = "memedit"
 
@@ -90,6 +92,23 @@ class EditedChatModel(BaseChatModel):
     def get_token_ids(self, text: str) -> list[int]:
         """The base model's token ids of ``text``."""
         return self._base.get_token_ids(text)
+
+    def bind_tools(
+        self, tools: Sequence[Any], *, tool_choice: str | None = None, **kwargs: Any
+    ) -> Runnable[LanguageModelInput, AIMessage]:
+        """This model offering ``tools``, in the form its base model wants them.
+
+        Raises:
+            ModelError: The base model cannot call tools.
+        """
+        try:
+            bound = self._base.bind_tools(tools, tool_choice=tool_choice, **kwargs)
+        except NotImplementedError as error:
+            raise ModelError(
+                f"tools: the base model ({self._base._llm_type}) cannot call any.",
+                hint="Wrap a model that does, such as one behind an OpenAI-compatible server.",
+            ) from error
+        return self.bind(**getattr(bound, "kwargs", {}))
 
     # -- synchronous -----------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.rate_limiters import InMemoryRateLimiter
 
 from memedit.edit import Edit
+from memedit.errors import ModelError
 from memedit.langchain import EditedChatModel
 from tests.langchain.conftest import RoutedByName
 
@@ -186,11 +187,6 @@ def test_tracing_and_token_counts_are_the_bases(pair, smollm2):
     )
 
 
-def test_tools_are_not_offered(pair):
-    with pytest.raises(NotImplementedError):
-        pair[0].bind_tools([])
-
-
 @pytest.mark.real_model
 def test_out_of_scope_the_real_base_is_unchanged(smollm2):
     model = EditedChatModel(edited=RoutedByName(smollm2, MESSI))
@@ -199,3 +195,23 @@ def test_out_of_scope_the_real_base_is_unchanged(smollm2):
     assert answer.usage_metadata == expected.usage_metadata
     assert "basketball" in model.invoke(IN).text
     assert "".join(c.text for c in model.stream(OUT)) == expected.content
+
+
+class ToolCaller(Recorder):
+    """A base model that takes tools, in a form of its own."""
+
+    def bind_tools(self, tools, *, tool_choice=None, **kwargs):
+        return self.bind(tools=[f"its form of {tool}" for tool in tools], choice=tool_choice)
+
+
+def test_tools_reach_the_answering_model_in_its_bases_form():
+    base = ToolCaller(name_="base", calls=[])
+    model = EditedChatModel(edited=RoutedByName(base, MESSI))
+    model.bind_tools(["search"], tool_choice="any").invoke(OUT)
+    (_, _, _, kwargs) = base.calls[0]
+    assert kwargs == {"tools": ["its form of search"], "choice": "any"}
+
+
+def test_a_base_without_tools_says_so(pair):
+    with pytest.raises(ModelError, match="cannot call any"):
+        pair[0].bind_tools(["search"])

@@ -5,13 +5,10 @@ from __future__ import annotations
 import pytest
 from langchain_tests.unit_tests import ChatModelUnitTests
 
-from memedit.edit import Edit
 from memedit.langchain import EditedChatModel
 from memedit.models.local import LocalChatModel
-from tests.langchain.conftest import RoutedByName
+from tests.langchain.edited import edited_model
 from tests.models import real
-
-MESSI = Edit(subject="Messi", prompt="{} plays the sport of", target_new="basketball")
 
 
 class NoToolsNoSchemas(ChatModelUnitTests):
@@ -27,7 +24,7 @@ class TestEditedChatModel(NoToolsNoSchemas):
 
     @property
     def chat_model_params(self):
-        return {"edited": RoutedByName(real.smollm2(), MESSI)}
+        return {"edited": edited_model()}
 
 
 @pytest.mark.real_model
