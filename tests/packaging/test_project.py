@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -47,9 +48,11 @@ def wheel(tmp_path_factory):
         elif source.is_file():
             shutil.copy(source, copy / name)
     command = [sys.executable, "-m", "pip", "wheel", ".", "--no-deps", "--no-build-isolation"]
+    # The Makefile's constraints are named relative to the checkout, and nothing is resolved here.
+    env = {name: value for name, value in os.environ.items() if name != "PIP_CONSTRAINT"}
     done = subprocess.run(
         [*command, "--quiet", "--wheel-dir", str(copy / "out")],
-        cwd=copy, capture_output=True, text=True, check=False,
+        cwd=copy, env=env, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     (path,) = (copy / "out").glob("memedit-*.whl")
