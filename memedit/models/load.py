@@ -192,6 +192,7 @@ def _openai_model(
 ) -> BaseChatModel:
     try:
         from langchain_openai import ChatOpenAI
+        from openai import OpenAIError
     except ImportError as error:
         raise ModelError(
             "model: OpenAI-compatible servers need the package langchain-openai.",
@@ -203,4 +204,11 @@ def _openai_model(
         )
     # A server on this machine seldom asks for a key, but the client insists on having one.
     key = api_key or ("none" if base_url else None)
-    return cast(BaseChatModel, ChatOpenAI(model=name, base_url=base_url, api_key=key, **settings))
+    try:
+        chat = ChatOpenAI(model=name, base_url=base_url, api_key=key, **settings)
+    except OpenAIError as error:
+        raise ModelError(
+            f"model: {OPENAI_PREFIX}{name} cannot be reached ({error}).",
+            hint="Give api_key or set OPENAI_API_KEY, or give the base_url of a server of yours.",
+        ) from error
+    return cast(BaseChatModel, chat)

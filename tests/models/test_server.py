@@ -13,6 +13,7 @@ import urllib.request
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
+from memedit.errors import ModelError
 from memedit.models import embedded
 from memedit.models.load import load_model
 from tests.models.local_server import serving
@@ -84,3 +85,9 @@ def test_llama_cpps_server_answers_with_the_embedded_file():
     finally:
         server.terminate()
         server.wait(timeout=30)
+
+
+def test_a_server_without_a_key_is_one_sentence(monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with pytest.raises(ModelError, match="set OPENAI_API_KEY"):
+        load_model("openai:some-model")
