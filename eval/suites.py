@@ -62,9 +62,9 @@ def pokemqa(data: Path) -> list[Figure]:
     groups: dict[Key, tuple[Edit, list[str]]] = {}
     for record in read(data / POKEMQA):
         edit = Edit.from_sentence(record["edit"])
-        _, questions = groups.get((edit.subject_key, edit.relation_key), (edit, []))
+        _, questions = groups.get(edit.key, (edit, []))
         questions = list(dict.fromkeys([*questions, *record["questions"]]))
-        groups[edit.subject_key, edit.relation_key] = edit, questions
+        groups[edit.key] = edit, questions
     keys = sorted(groups)
     random.Random(SEED).shuffle(keys)
     live, out = keys[: len(keys) // 2], keys[len(keys) // 2 :]
@@ -136,10 +136,8 @@ def right(model: EditedModel, query: str, edit: Edit) -> bool:
     found = model.route(query).edits
     if not found:
         return False
-    key = (edit.subject_key, edit.relation_key)
-    return found[0].id == edit.id or (
-        edit.id not in model.memory and (found[0].subject_key, found[0].relation_key) == key
-    )
+    superseded = edit.id not in model.memory and found[0].key == edit.key
+    return found[0].id == edit.id or superseded
 
 
 def names_any(text: str, names: set[tuple[str, ...]]) -> bool:

@@ -239,8 +239,19 @@ class Edit(BaseModel):
 
     @cached_property
     def relation_key(self) -> str:
-        """What makes two edits of one subject contradict: the relation, or else the prompt."""
+        """The normal form of the relation, or of the prompt where no relation is named."""
         return name_key(self.relation or self.prompt.replace(forms.SLOT, " "))
+
+    @cached_property
+    def key(self) -> tuple[str, str]:
+        """What two edits share that replace each other: the subject and the relation.
+
+        Free text without a subject has its own words for a key, so that only the same text
+        replaces it.
+        """
+        if not self.subject_key:
+            return "", name_key(self.prompt or self.statement or "")
+        return self.subject_key, self.relation_key or name_key(self.statement or "")
 
     def holds_on(self, day: dt.date) -> bool:
         """Whether the fact's validity covers ``day`` (``valid_from <= day < valid_to``)."""

@@ -26,6 +26,8 @@ _FINITE = re.compile(
     r"^(?:is|are|was|were|has|had|have|can|will|\w+s|\w+ed|born|died|wrote|won|speaks?)\b", re.I
 )
 
+_LONE_VERB = re.compile(r"plays|speaks|is|was|has|likes|owns|works|lives|leads", re.I)
+
 
 def fill(template: str, subject: str) -> str:
     """``template`` with its slot replaced by ``subject`` (braces elsewhere are plain text)."""
@@ -64,9 +66,8 @@ def cloze_from_relation(relation: str) -> str:
     """
     label = relation.replace("_", " ").strip()
     label = label.lower() if label.isupper() else label
-    if _FINITE.match(label) and not label.lower().endswith(("ss", "us")) and " " in label:
-        return f"{SLOT} {label}"
-    if re.match(r"^(?:plays|speaks|is|was|has|likes|owns|works|lives|leads)$", label, re.I):
+    verb_phrase = " " in label and _FINITE.match(label) and not label.lower().endswith(("ss", "us"))
+    if verb_phrase or _LONE_VERB.fullmatch(label):
         return f"{SLOT} {label}"
     article = "" if label.lower().startswith("the ") else "The "
     return f"{article}{label} of {SLOT} is"

@@ -6,7 +6,6 @@ question → scope decision → in scope: the counterfactual role answers from t
 
 from __future__ import annotations
 
-import datetime as dt
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,10 +16,11 @@ from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage
 from langchain_core.runnables import RunnableConfig
 
-from memedit.edit import Edit, parse_date
+from memedit.edit import Edit
 from memedit.errors import QueryError, UnknownNamespaceError
 from memedit.langchain import EditedChatModel
 from memedit.memory import EditMemory
+from memedit.memory.base import Day, as_day
 from memedit.models.load import as_chat_model
 from memedit.models.local import LocalChatModel
 from memedit.models.roles import COUNTERFACTUAL, Role
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 __all__ = ["Answer", "Decision", "EditedModel"]
 
 Query = str | Sequence[BaseMessage]
-Day = dt.date | str
 
 
 @dataclass(frozen=True)
@@ -131,7 +130,7 @@ class EditedModel:
         """
         started = time.perf_counter()
         text, context = _text_and_context(query)
-        day = _as_day(as_of)
+        day = None if as_of is None else as_day(as_of)
         with self._lock:
             scope = self._current_scope()
             decision = scope.decide(text, on=day, context=context, nearest=self.memory.nearest)
@@ -176,7 +175,8 @@ class EditedModel:
 
     def ask_base(self, query: Query, **kwargs: Any) -> Answer:
         """The base model's own answer, edits or none; arguments as for :meth:`ask`."""
-        day = _as_day(kwargs.pop("as_of", None))
+        as_of = kwargs.pop("as_of", None)
+        day = None if as_of is None else as_day(as_of)
         reason = "The base model was asked for."
         decision = Decision("base", (), 0.0, self.threshold, (reason,), as_of=day)
         return self._answer(decision, self.base, _messages(query), **kwargs)
@@ -326,15 +326,6 @@ def _text_and_context(query: Query) -> tuple[str, list[str]]:
         raise QueryError("query: there is no message.", hint="Give at least one.")
     turns = [str(message.text) for message in messages[:-1] if message.type in ("human", "ai")]
     return str(messages[-1].text), turns
-
-
-def _as_day(as_of: Day | None) -> dt.date | None:
-    if not isinstance(as_of, str):
-        return as_of.date() if isinstance(as_of, dt.datetime) else as_of
-    try:
-        return parse_date(as_of)
-    except ValueError as error:
-        raise QueryError(f"as_of: {error}.") from None
 
 
 def _checked_threshold(threshold: float | None) -> float:

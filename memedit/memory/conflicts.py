@@ -11,7 +11,7 @@ from memedit.memory.embeddings import matrix
 from memedit.memory.queries import records
 from memedit.memory.records import Conflict, EditRecord
 from memedit.memory.store import Store
-from memedit.memory.validity import edit_key, overlap
+from memedit.memory.validity import overlap
 from memedit.scope.encoder import Vectors
 from memedit.text import name_key
 
@@ -32,7 +32,7 @@ def _overlaps(active: Iterable[EditRecord]) -> Iterable[Conflict]:
     by_key = defaultdict(list)
     for record in active:
         if record.edit is not None:
-            by_key[edit_key(record.edit)].append((record.rank, record.edit))
+            by_key[record.edit.key].append((record.rank, record.edit))
     for edits in by_key.values():
         for (rank, one), (other_rank, other) in combinations(edits, 2):
             if _contradict(one, other):

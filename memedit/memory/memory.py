@@ -16,7 +16,6 @@ from memedit.memory.plan import Change, OnConflict, Planner
 from memedit.memory.reading import MemoryReader
 from memedit.memory.records import EditRecord
 from memedit.memory.store import Store
-from memedit.memory.validity import edit_key
 from memedit.memory.writing import Occasion, write_changes, write_erasure
 from memedit.scope.encoder import Encoder, Progress
 from memedit.text import name_key
@@ -349,7 +348,7 @@ class EditMemory(MemoryReader):
         ids = [edit.id for edit in edits]
         with self._store.reading():
             known = queries.records_with_ids(self._store, self._namespace, ids)
-            keys = {edit_key(edit) for edit in edits}
+            keys = {edit.key for edit in edits}
             live = queries.active_with_keys(self._store, self._namespace, keys)
             taken = queries.namespaces_of_ids(self._store, ids)
         elsewhere = {id_: name for id_, name in taken.items() if name != self._namespace}

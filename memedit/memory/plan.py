@@ -9,7 +9,7 @@ from typing import Literal
 from memedit.edit import Edit
 from memedit.errors import EditConflictError
 from memedit.memory.records import EditRecord, Status
-from memedit.memory.validity import Key, covers, edit_key, same_words
+from memedit.memory.validity import Key, covers, same_words
 
 OnConflict = Literal["supersede", "keep", "error"]
 
@@ -65,7 +65,7 @@ class Planner:
         self._live: dict[Key, dict[str, Edit]] = {}
         for record in sorted(self._known.values(), key=lambda record: record.rank):
             if record.status == "active" and record.edit is not None:
-                self._live.setdefault(edit_key(record.edit), {})[record.id] = record.edit
+                self._live.setdefault(record.edit.key, {})[record.id] = record.edit
 
     def add(self, edit: Edit, on_conflict: OnConflict = "supersede") -> str:
         """Adds an edit and supersedes the active ones whose days it covers.
@@ -77,7 +77,7 @@ class Planner:
             EditConflictError: The id is in use, or ``on_conflict="error"`` and there is an
                 active edit to supersede.
         """
-        live = self._live.get(edit_key(edit), {})
+        live = self._live.get(edit.key, {})
         same = next((id_ for id_, other in live.items() if same_words(edit, other)), None)
         if same is not None:
             return same
@@ -109,7 +109,7 @@ class Planner:
         if changed == before.edit:
             return
         if before.status == "active":
-            self._live[edit_key(_words(before))].pop(edit_id)
+            self._live[_words(before).key].pop(edit_id)
             self._make_live(Change("update", before, changed, "active"))
         else:
             self.changes[edit_id] = Change(
@@ -145,14 +145,14 @@ class Planner:
         )
 
     def _make_live(self, change: Change) -> None:
-        live = self._live.setdefault(edit_key(change.edit), {})
+        live = self._live.setdefault(change.edit.key, {})
         for other_id in [id_ for id_, other in live.items() if covers(change.edit, other)]:
             self._displace(other_id, live[other_id], by=change.edit.id)
         live[change.edit.id] = change.edit
         self.changes[change.edit.id] = change
 
     def _displace(self, edit_id: str, edit: Edit, *, by: str) -> None:
-        self._live[edit_key(edit)].pop(edit_id)
+        self._live[edit.key].pop(edit_id)
         planned = self.changes.get(edit_id)
         if planned is not None:
             self.changes[edit_id] = replace(planned, status="superseded", superseded_by=by)

@@ -67,7 +67,7 @@ def records_with_ids(store: Store, namespace: str, ids: Iterable[str]) -> dict[s
 def active_with_keys(
     store: Store, namespace: str, keys: Iterable[tuple[str, str]]
 ) -> list[EditRecord]:
-    """The active records of these keys (see :func:`memedit.memory.validity.edit_key`)."""
+    """The active records of these keys (see :attr:`memedit.Edit.key`)."""
     # CROSS JOIN keeps SQLite from parsing the list of keys once for every edit.
     where = """e.row IN (
         SELECT found.row FROM json_each(?) wanted CROSS JOIN edits found

@@ -7,24 +7,12 @@ from collections.abc import Iterable
 
 from memedit.edit import Edit
 from memedit.memory.records import EditRecord
-from memedit.text import name_key
 
 Key = tuple[str, str]
 
 # What may differ between two edits that say the same.
 _NOT_WORDS = frozenset({"id", "source", "tags", "namespace"})
 _WORDS = tuple(name for name in Edit.model_fields if name not in _NOT_WORDS)
-
-
-def edit_key(edit: Edit) -> Key:
-    """What two edits share that replace each other: the subject and the relation.
-
-    Free text without a subject has its own words for a key, so that only the same text replaces
-    it.
-    """
-    if not edit.subject_key:
-        return "", name_key(edit.prompt or edit.statement or "")
-    return edit.subject_key, edit.relation_key or name_key(edit.statement or "")
 
 
 def same_words(one: Edit, other: Edit) -> bool:
@@ -62,7 +50,7 @@ def winners(records: Iterable[EditRecord], day: dt.date) -> list[EditRecord]:
     for record in records:
         if record.status != "active" or record.edit is None or not record.edit.holds_on(day):
             continue
-        key = edit_key(record.edit)
+        key = record.edit.key
         if key not in best or best[key].rank < record.rank:
             best[key] = record
     return list(best.values())

@@ -11,7 +11,6 @@ from memedit.edit import Edit
 from memedit.memory.plan import Change
 from memedit.memory.queries import IN_LIST, as_list
 from memedit.memory.records import EditRecord, edit_of, payload_of
-from memedit.memory.validity import edit_key
 from memedit.scope.phrases import relation_phrases
 from memedit.text import name_key
 
@@ -154,7 +153,7 @@ def _next(connection: sqlite3.Connection, highest: str) -> int:
 
 
 def _parameters(change: Change, occasion: Occasion, row: int, seq: int) -> dict[str, object]:
-    subject_key, relation_key = edit_key(change.edit)
+    subject_key, relation_key = change.edit.key
     payload = payload_of(change.edit)
     return {
         "row": row,

@@ -8,7 +8,6 @@ that a decision never depends on what else is asked at the same time.
 from __future__ import annotations
 
 import datetime as dt
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -121,7 +120,6 @@ class ScopeClassifier:
         Raises:
             QueryError: The query is empty or longer than :data:`MAX_QUERY_CHARS`.
         """
-        started = time.perf_counter()
         _check_query(query)
         day = on or dt.date.today()
         sentences, readings = read_query(query, context, self.names)
@@ -145,7 +143,6 @@ class ScopeClassifier:
             candidates=tuple(candidates),
             question=_resolved(query, readings),
             as_of=on,
-            seconds=time.perf_counter() - started,
         )
 
     def _to_look_up(self, sentences: list[str], readings: list[Reading]) -> list[str]:
@@ -230,10 +227,10 @@ class ScopeClassifier:
 
 
 def _newest(entries: Iterable[_Entry], day: dt.date) -> list[_Entry]:
-    """Of the edits that hold on the day, the newest of each (subject, relation)."""
+    """Of the edits that hold on the day, the newest of each key."""
     winners: dict[tuple[str, str], _Entry] = {}
     for entry in entries:
-        key = (entry.edit.subject_key, entry.edit.relation_key)
+        key = entry.edit.key
         if entry.edit.holds_on(day) and (key not in winners or entry.order > winners[key].order):
             winners[key] = entry
     return list(winners.values())

@@ -55,7 +55,7 @@ class Decision:
         question: The query as it was understood, references resolved.
         revision: The memory's revision the decision was made on.
         as_of: The day whose facts were asked for.
-        seconds: Time it took.
+        seconds: Time routing took, taking in new edits included.
     """
 
     route: Route

@@ -10,7 +10,7 @@ from memedit.forms import fill
 from memedit.scope.coreference import find_reference, topic
 from memedit.scope.names import Mention, MentionKind, NameIndex
 from memedit.scope.phrases import masked
-from memedit.scope.segments import Span, asking, is_question, sentence_spans
+from memedit.scope.segments import Span, asking, is_open, is_question, sentence_spans
 
 MAX_SENTENCES = 64  # of a long query, the last ones: what is asked stands at the end
 
@@ -77,8 +77,7 @@ def reading_of(query: str, span: Span, mention: Mention) -> Reading:
 
 def _asking(query: str, spans: list[Span], mentions: list[Mention]) -> list[Span]:
     chosen = asking(query, spans)
-    unfinished = not query.rstrip().endswith((".", "!", "?", "。", "！", "？"))
-    if chosen == spans and unfinished and any(m.start >= spans[-1][0] for m in mentions):
+    if chosen == spans and is_open(query) and any(m.start >= spans[-1][0] for m in mentions):
         return [spans[-1]]  # a prompt to complete, whatever was said before it
     return chosen
 

@@ -53,6 +53,11 @@ def is_question(sentence: str) -> bool:
     return sentence.rstrip(" \"'”’)").endswith(("?", "？")) or bool(_ASKS.match(sentence))
 
 
+def is_open(sentence: str) -> bool:
+    """Whether the sentence ends without a stop, as a prompt to complete does."""
+    return not sentence.rstrip().endswith((".", "!", "?", "。", "！", "？"))
+
+
 def asking(text: str, spans: Sequence[Span]) -> list[Span]:
     """The sentences that ask: the questions, and a last one left open for completion.
 
@@ -63,6 +68,6 @@ def asking(text: str, spans: Sequence[Span]) -> list[Span]:
     if not chosen:
         return list(spans)
     last = spans[-1]
-    if last not in chosen and not text[slice(*last)].rstrip().endswith((".", "!", "。")):
+    if last not in chosen and is_open(text[slice(*last)]):
         chosen.append(last)
     return chosen

@@ -5,10 +5,7 @@ from __future__ import annotations
 import pytest
 from langchain_tests.integration_tests import ChatModelIntegrationTests
 
-from memedit.langchain import EditedChatModel
-from memedit.models.local import LocalChatModel
-from tests.langchain.edited import edited_model
-from tests.models import real
+from tests.langchain.edited import OfEditedModel, OfLocalModel
 
 
 class ShortAnswers(ChatModelIntegrationTests):
@@ -23,22 +20,10 @@ class ShortAnswers(ChatModelIntegrationTests):
 
 
 @pytest.mark.real_model
-class TestEditedChatModel(ShortAnswers):
-    @property
-    def chat_model_class(self):
-        return EditedChatModel
-
-    @property
-    def chat_model_params(self):
-        return {"edited": edited_model()}
+class TestEditedChatModel(OfEditedModel, ShortAnswers):
+    pass
 
 
 @pytest.mark.real_model
-class TestLocalChatModel(ShortAnswers):
-    @property
-    def chat_model_class(self):
-        return LocalChatModel
-
-    @property
-    def chat_model_params(self):
-        return {"engine": real.smollm2().engine, "model_name": "smollm2"}
+class TestLocalChatModel(OfLocalModel, ShortAnswers):
+    pass

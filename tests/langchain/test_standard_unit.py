@@ -5,10 +5,7 @@ from __future__ import annotations
 import pytest
 from langchain_tests.unit_tests import ChatModelUnitTests
 
-from memedit.langchain import EditedChatModel
-from memedit.models.local import LocalChatModel
-from tests.langchain.edited import edited_model
-from tests.models import real
+from tests.langchain.edited import OfEditedModel, OfLocalModel
 
 
 class NoToolsNoSchemas(ChatModelUnitTests):
@@ -17,22 +14,10 @@ class NoToolsNoSchemas(ChatModelUnitTests):
 
 
 @pytest.mark.real_model
-class TestEditedChatModel(NoToolsNoSchemas):
-    @property
-    def chat_model_class(self):
-        return EditedChatModel
-
-    @property
-    def chat_model_params(self):
-        return {"edited": edited_model()}
+class TestEditedChatModel(OfEditedModel, NoToolsNoSchemas):
+    pass
 
 
 @pytest.mark.real_model
-class TestLocalChatModel(NoToolsNoSchemas):
-    @property
-    def chat_model_class(self):
-        return LocalChatModel
-
-    @property
-    def chat_model_params(self):
-        return {"engine": real.smollm2().engine, "model_name": "smollm2"}
+class TestLocalChatModel(OfLocalModel, NoToolsNoSchemas):
+    pass

@@ -126,6 +126,18 @@ def test_free_text_is_found_by_meaning(classify):
     assert decide("What does a cat do in the morning?").route == "base"
 
 
+def test_free_texts_given_as_statements_do_not_hide_each_other(classify):
+    glass = Edit(id="glass", kind="free_text", statement="Glass bounces.", target_new="bounces")
+    ice = Edit(id="ice", kind="free_text", statement="Ice grows in hot tea.", target_new="grows")
+    decide = classify(glass, ice)
+    assert {c.edit.id for c in decide("What does ice do in hot tea?").candidates} == {
+        "glass",
+        "ice",
+    }
+    assert [e.id for e in decide("Ice grows in hot tea").edits] == ["ice"]
+    assert [e.id for e in decide("Glass bounces").edits] == ["glass"]
+
+
 def test_decisions_do_not_depend_on_earlier_queries(decide):
     queries = ["Who wrote Hamlet?", "Where was Messi born?", "What is the capital of France?"]
     alone = [decide(query).to_dict() for query in queries]
