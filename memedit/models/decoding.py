@@ -164,13 +164,21 @@ def settled(text: str, stop: Sequence[str]) -> str:
     return text[: len(text) - max(begun, default=0)]
 
 
-def batches(lengths: Sequence[int]) -> list[list[int]]:
-    """Indices of prompts grouped into batches of alike lengths, longest first."""
+def batches(
+    lengths: Sequence[int], rows: int = BATCH_ROWS, tokens: int = BATCH_TOKENS
+) -> list[list[int]]:
+    """Indices of prompts grouped into batches of alike lengths, longest first.
+
+    Args:
+        lengths: How many tokens each needs.
+        rows: The most rows of a batch.
+        tokens: The most tokens of a batch, padding included; a longer row is alone.
+    """
     groups: list[list[int]] = []
     for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
         group = groups[-1] if groups else []
-        fits = group and len(group) < BATCH_ROWS
-        if fits and lengths[group[0]] * (len(group) + 1) <= BATCH_TOKENS:
+        fits = group and len(group) < rows
+        if fits and lengths[group[0]] * (len(group) + 1) <= tokens:
             group.append(index)
         else:
             groups.append([index])

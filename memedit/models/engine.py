@@ -14,7 +14,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import torch
 from transformers import StoppingCriteriaList
@@ -22,6 +22,7 @@ from transformers import StoppingCriteriaList
 from memedit.errors import ModelError
 from memedit.models.adapters import load_into
 from memedit.models.decoding import (
+    BATCH_ROWS,
     Decoding,
     Generated,
     Watch,
@@ -30,19 +31,29 @@ from memedit.models.decoding import (
     sampling,
     settled,
 )
-from memedit.models.tokens import Tokens
+from memedit.models.scoring import Score, score_of, score_stems, stems
+from memedit.models.together import (
+    SAFE_MARGIN,
+    Row,
+    can_decode_together,
+    decode_together,
+    keeps_everything,
+    read_prefix,
+    shared_prefix,
+)
+from memedit.models.tokens import Tokens, padded
 
 if TYPE_CHECKING:
     from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
 
-class Score(NamedTuple):
-    """A continuation's log-probability (nats, summed over its tokens) and its token count."""
-
-    log_prob: float
-    tokens: int
+# How much shares one forward pass, by kind of device: rows, and tokens with those to come. On two
+# cores 64 rows make a step about four times as long as one row does; more rows gain nothing.
+_CPU_SHARE = (64, 16_384)
+_ACCELERATOR_SHARE = (512, 65_536)
 
 
 class LocalEngine:
@@ -73,14 +84,20 @@ class LocalEngine:
         *,
         adapter: str | None = None,
         keep_logits: bool = False,
+        exact: bool = False,
     ) -> list[Generated]:
         """One continuation for each prompt, batched by alike lengths.
+
+        Greedy rows are decoded together, what they all begin with read once.
 
         Args:
             prompts: Token ids of each prompt.
             how: How to generate.
             adapter: The adapter to use; None for the plain model.
             keep_logits: Whether to return the logits of each step.
+            exact: Whether each text must be the one its prompt gets alone: rows in which two
+                tokens came within :data:`~memedit.models.together.SAFE_MARGIN` of each other, and
+                everything below float32, are decoded alone.
 
         Returns:
             The continuations in the order of the prompts.
@@ -89,11 +106,71 @@ class LocalEngine:
             ModelError: A prompt leaves no room in the model's context.
         """
         results: dict[int, Generated] = {}
-        for rows in batches([len(prompt) for prompt in prompts]):
-            chosen = [prompts[row] for row in rows]
-            done = self._generate_batch(chosen, how, adapter, keep_logits=keep_logits)
+        if not keep_logits and len(prompts) > 1:
+            results = self._generate_together(prompts, how, adapter, exact=exact)
+        left = [row for row in range(len(prompts)) if row not in results]
+        alone = exact and len(prompts) > 1
+        for chosen in batches([len(prompts[row]) for row in left], 1 if alone else BATCH_ROWS):
+            rows = [left[i] for i in chosen]
+            texts = [prompts[row] for row in rows]
+            done = self._generate_batch(texts, how, adapter, keep_logits=keep_logits)
             results.update(zip(rows, done, strict=True))
         return [results[row] for row in range(len(prompts))]
+
+    def _generate_together(
+        self,
+        prompts: Sequence[Sequence[int]],
+        how: Decoding,
+        adapter: str | None,
+        *,
+        exact: bool,
+    ) -> dict[int, Generated]:
+        """The rows that can be decoded together; with ``exact`` without those of a near tie."""
+        float32 = self.model.dtype in (torch.float32, torch.float64)
+        if not can_decode_together(self.model, how) or (exact and not float32):
+            return {}
+        limit = getattr(self.model.config, "max_position_embeddings", None) or float("inf")
+        fitting = [i for i, ids in enumerate(prompts) if len(ids) + how.max_tokens <= limit]
+        if len(fitting) < 2:
+            return {}
+        prefix = shared_prefix([prompts[i] for i in fitting])
+        results: dict[int, Generated] = {}
+        with self.using(adapter) as model:
+            cache = read_prefix(model, prefix)
+
+            def decode(rows: list[int]) -> list[Row]:
+                return decode_together(
+                    model,
+                    [prompts[row] for row in rows],
+                    how,
+                    prefix=prefix,
+                    prefix_cache=cache,
+                    tokens=self.tokens,
+                )
+
+            needs = [len(prompts[i]) + how.max_tokens for i in fitting]
+            for chosen in batches(needs, *self._share()):
+                rows = [fitting[i] for i in chosen]
+                for row, done in zip(rows, self._halving(decode, rows), strict=True):
+                    if not exact or done.margin >= SAFE_MARGIN:
+                        end = len(done.ids) if done.stopped else None
+                        results[row] = self._finished(done.ids, end, how.stop, None)
+        return results
+
+    def _share(self) -> tuple[int, int]:
+        return _CPU_SHARE if self.model.device.type == "cpu" else _ACCELERATOR_SHARE
+
+    def _halving(self, work: Callable[[list[int]], list[T]], rows: list[int]) -> list[T]:
+        """``work`` on all rows, or on halves of them where they do not fit into memory."""
+        try:
+            return work(rows)
+        except torch.OutOfMemoryError:
+            if len(rows) == 1:
+                raise
+            log.warning("%d rows do not fit into memory; trying half of them.", len(rows))
+        torch.accelerator.empty_cache()
+        middle = len(rows) // 2
+        return self._halving(work, rows[:middle]) + self._halving(work, rows[middle:])
 
     def stream(
         self, prompt: Sequence[int], how: Decoding, *, adapter: str | None = None
@@ -143,7 +220,7 @@ class LocalEngine:
         on_text: Callable[[str], None] | None = None,
         cancelled: threading.Event | None = None,
     ) -> list[Generated]:
-        ids, mask = self.tokens.padded(prompts, self.model.device, side="left")
+        ids, mask = padded(prompts, self.tokens.pad_id, self.model.device, side="left")
         watch = Watch(self.tokens.decode, ids.shape[1], how.stop, on_text, cancelled)
         with self.using(adapter), torch.inference_mode():
             out = cast(Any, self.model).generate(
@@ -223,20 +300,36 @@ class LocalEngine:
         Raises:
             ModelError: A continuation has no token of its own, or nothing stands before it.
         """
-        pairs = [self.tokens.joined(p, c) for p, c in zip(prompts, continuations, strict=True)]
+        texts = [self.tokens.joined(p, c) for p, c in zip(prompts, continuations, strict=True)]
         scores: dict[int, Score] = {}
-        for rows in batches([len(ids) for ids, _ in pairs]):
-            ids, mask = self.tokens.padded(
-                [pairs[row][0] for row in rows], self.model.device, side="right"
-            )
-            with self.using(adapter), torch.inference_mode():
+        with self.using(adapter) as model:
+            if not keeps_everything(model):
+                return self._score_whole(texts)
+            groups = stems(prompts, texts)
+            needs = [len(stem.ids) * len(stem.tails) for stem in groups]
+            for chosen in batches(needs, *self._share()):
+
+                def score(rows: list[int]) -> list[list[tuple[int, Score]]]:
+                    batch = [groups[i] for i in rows]
+                    return [score_stems(model, batch, self.tokens.pad_id)]
+
+                for scored in self._halving(score, chosen):
+                    scores.update(scored)
+        return [scores[row] for row in range(len(texts))]
+
+    def _score_whole(self, texts: Sequence[tuple[list[int], int]]) -> list[Score]:
+        """Scores by reading each text as a whole, for models whose cache cannot be shared."""
+        scores: dict[int, Score] = {}
+        for rows in batches([len(ids) for ids, _ in texts]):
+            chosen = [texts[row][0] for row in rows]
+            ids, mask = padded(chosen, self.tokens.pad_id, self.model.device, side="right")
+            with torch.inference_mode():
                 logits = self.model(input_ids=ids, attention_mask=mask, use_cache=False).logits
             for i, row in enumerate(rows):
-                tokens, begin = pairs[row]
-                steps = logits[i, begin - 1 : len(tokens) - 1].float().log_softmax(-1)
-                chosen = steps.gather(1, ids[i, begin : len(tokens), None])
-                scores[row] = Score(float(chosen.sum()), len(tokens) - begin)
-        return [scores[row] for row in range(len(pairs))]
+                tokens, begin = texts[row]
+                steps = logits[i, begin - 1 : len(tokens) - 1]
+                scores[row] = score_of(steps, tokens[begin:])
+        return [scores[row] for row in range(len(texts))]
 
     # -- adapters --------------------------------------------------------------------------------
 

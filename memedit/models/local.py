@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     import torch
 
     from memedit.models.decoding import Decoding, Generated
-    from memedit.models.engine import LocalEngine, Score
+    from memedit.models.engine import LocalEngine
+    from memedit.models.scoring import Score
 
 DEFAULT_MAX_TOKENS = 256
 # LangChain's own switches, which reach a model among the arguments of a call.
@@ -121,17 +122,19 @@ class LocalChatModel(BaseChatModel):
         conversations: Sequence[list[BaseMessage]],
         *,
         stop: list[str] | None = None,
+        exact: bool = False,
         **kwargs: Any,
     ) -> list[AIMessage]:
         """One answer for each conversation, several in one forward pass.
 
-        Rows are padded on the left and share a batch with rows of alike length. An answer may
-        differ from the one the conversation gets alone where two tokens are as likely as each
-        other up to rounding, since a batch adds the same numbers in another order.
+        Rows share a batch with rows of alike length, and what all conversations begin with is read
+        once. An answer may differ from the one the conversation gets alone where two tokens are as
+        likely as each other up to rounding, since a batch adds the same numbers in another order.
 
         Args:
             conversations: The messages of each conversation.
             stop: Strings at which an answer ends.
+            exact: Whether an answer that came near such a tie is given again, alone.
             **kwargs: ``max_tokens``, ``temperature``, ``seed``.
 
         Raises:
@@ -139,7 +142,7 @@ class LocalChatModel(BaseChatModel):
         """
         how = self._decoding(stop, kwargs)
         prompts = [self.prompt_ids(messages) for messages in conversations]
-        answers = self._engine.generate(prompts, how, adapter=self.adapter)
+        answers = self._engine.generate(prompts, how, adapter=self.adapter, exact=exact)
         return [
             AIMessage(
                 content=answer.text,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -115,19 +116,28 @@ class Tokens:
         )
         return cast(str, text)
 
-    def padded(
-        self,
-        rows: Sequence[Sequence[int]],
-        device: torch.device,
-        *,
-        side: Literal["left", "right"],
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Token ids and attention mask, both ``[rows, longest]``."""
-        longest = max(len(row) for row in rows)
-        ids = torch.full((len(rows), longest), self.pad_id, dtype=torch.long)
-        mask = torch.zeros_like(ids)
-        for i, row in enumerate(rows):
-            place = slice(longest - len(row), longest) if side == "left" else slice(0, len(row))
-            ids[i, place] = torch.tensor(row, dtype=torch.long)
-            mask[i, place] = 1
-        return ids.to(device), mask.to(device)
+
+def padded(
+    rows: Sequence[Sequence[int]],
+    pad_id: int,
+    device: torch.device,
+    *,
+    side: Literal["left", "right"],
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Token ids and attention mask, both ``[rows, longest]``, with padding on one side."""
+    longest = max(len(row) for row in rows)
+    ids = torch.full((len(rows), longest), pad_id, dtype=torch.long)
+    mask = torch.zeros_like(ids)
+    for i, row in enumerate(rows):
+        place = slice(longest - len(row), longest) if side == "left" else slice(0, len(row))
+        ids[i, place] = torch.tensor(list(row), dtype=torch.long)
+        mask[i, place] = 1
+    return ids.to(device), mask.to(device)
+
+
+def common_prefix(rows: Sequence[Sequence[int]]) -> list[int]:
+    """The token ids that all rows begin with."""
+    # Of sorted rows the first and the last differ first.
+    low, high = min(map(list, rows)), max(map(list, rows))
+    same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(low, high, strict=False))
+    return [token for token, _ in same]
