@@ -137,11 +137,52 @@ class EditedModel:
             revision = self._revision
         return replace(decision, revision=revision, seconds=time.perf_counter() - started)
 
+    def route_many(self, queries: Sequence[Query], *, as_of: Day | None = None) -> list[Decision]:
+        """The decisions of :meth:`route` for several queries, which are encoded together.
+
+        Args:
+            queries: Questions, prompts or conversations.
+            as_of: Ask for the facts of this day instead of today's.
+
+        Raises:
+            QueryError: As for :meth:`route`.
+        """
+        if not queries:
+            return []
+        started = time.perf_counter()
+        read = [_text_and_context(query) for query in queries]
+        day = None if as_of is None else as_day(as_of)
+        with self._lock:
+            scope = self._current_scope()
+            decisions = scope.decide_many(
+                [text for text, _ in read],
+                on=day,
+                contexts=[context for _, context in read],
+                nearest=self.memory.nearest,
+            )
+            revision = self._revision
+        seconds = (time.perf_counter() - started) / len(queries)
+        return [replace(decision, revision=revision, seconds=seconds) for decision in decisions]
+
     def prepare(
         self, messages: Sequence[BaseMessage], *, as_of: Day | None = None
     ) -> tuple[Decision, BaseChatModel, list[BaseMessage]]:
         """The decision, the model that is to answer, and the exact messages it is to get."""
-        decision = self.route(messages, as_of=as_of)
+        return self._prepared(messages, self.route(messages, as_of=as_of))
+
+    def prepare_many(
+        self, queries: Sequence[Query], *, as_of: Day | None = None
+    ) -> list[tuple[Decision, BaseChatModel, list[BaseMessage]]]:
+        """What :meth:`prepare` gives, for several queries routed together."""
+        decisions = self.route_many(queries, as_of=as_of)
+        return [
+            self._prepared(_messages(query), decision)
+            for query, decision in zip(queries, decisions, strict=True)
+        ]
+
+    def _prepared(
+        self, messages: Sequence[BaseMessage], decision: Decision
+    ) -> tuple[Decision, BaseChatModel, list[BaseMessage]]:
         if not decision.edits:
             return decision, self.base, list(messages)
         prompt = self.role.messages(messages, decision.edits, decision.question)
@@ -190,31 +231,22 @@ class EditedModel:
         stop: list[str] | None = None,
         **kwargs: Any,
     ) -> list[Answer]:
-        """The answers to several queries, in order.
-
-        Every query is routed by itself. In scope, a local model answers several at a time.
+        """The answers to several queries, in order, routed and answered several at a time.
 
         Args:
             queries: Questions, prompts or conversations.
             as_of: Ask for the facts of this day instead of today's.
-            exact: Whether out of scope a local model answers one query at a time, so that its
-                answers are byte for byte those it gives alone. In a batch, rounding may turn a
-                near tie between two tokens.
+            exact: Whether a local model gives again, alone, every answer in which two tokens came
+                so near to each other that the rounding of a batch may have turned them, so that
+                each answer is the one its query gets alone. Below float32 that is every answer.
             stop: Strings at which an answer ends.
             **kwargs: Passed to the answering model, such as ``max_tokens``.
         """
-        prepared = [self.prepare(_messages(query), as_of=as_of) for query in queries]
+        prepared = self.prepare_many(list(queries), as_of=as_of)
         answers: dict[int, Answer] = {}
-        for model in dict.fromkeys((id(self.base), id(self.counterfactual))):
-            rows = [
-                i
-                for i, (decision, answering, _) in enumerate(prepared)
-                if id(answering) == model and (decision.edits or not exact)
-            ]
-            answers |= self._answer_together(rows, prepared, stop, kwargs)
-        for i, (decision, answering, prompt) in enumerate(prepared):
-            if i not in answers:
-                answers[i] = self._answer(decision, answering, prompt, stop=stop, **kwargs)
+        for model in dict.fromkeys(id(answering) for _, answering, _ in prepared):
+            rows = [i for i, (_, answering, _) in enumerate(prepared) if id(answering) == model]
+            answers |= self._answer_together(rows, prepared, stop, kwargs, exact=exact)
         return [answers[i] for i in range(len(prepared))]
 
     def stream(
@@ -263,14 +295,14 @@ class EditedModel:
         prepared: Sequence[tuple[Decision, BaseChatModel, list[BaseMessage]]],
         stop: list[str] | None,
         kwargs: dict[str, Any],
+        *,
+        exact: bool,
     ) -> dict[int, Answer]:
         """Answers to the queries in ``rows``, all of one model, by row; seconds are the mean."""
-        if not rows:
-            return {}
         model, prompts = prepared[rows[0]][1], [prepared[i][2] for i in rows]
         started = time.perf_counter()
         if isinstance(model, LocalChatModel):
-            messages = model.generate_many(prompts, stop=stop, **kwargs)
+            messages = model.generate_many(prompts, stop=stop, exact=exact, **kwargs)
         else:
             messages = model.batch(list[LanguageModelInput](prompts), stop=stop, **kwargs)
         seconds = (time.perf_counter() - started) / len(rows)

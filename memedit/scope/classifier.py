@@ -1,13 +1,14 @@
 """The scope classifier: which live edit, if any, a query falls under.
 
 The way of a query: names in the text → sentences that ask → the subject masked → evidence that the
-relation is the edit's → calibrated probability → decision. Every query is encoded by itself, so
-that a decision never depends on what else is asked at the same time.
+relation is the edit's → calibrated probability → decision. A decision never depends on what else
+is asked at the same time.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -27,6 +28,8 @@ from memedit.text import name_key
 MAX_QUERY_CHARS = 200_000
 NEIGHBOURS = 10
 DEFAULT_THRESHOLD = 0.5
+# Vectors of a text differ by about 1e-7 between batches, probabilities by about 1e-6.
+NEAR = 1e-4
 SATURATED = 0.9  # two edits this sure of a query differ in wording only
 
 Order = int
@@ -42,6 +45,20 @@ class _Entry:
     order: Order
     phrases: Vectors
     profile: Vectors
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A query that has been read: its readings, and the sentences to find by meaning."""
+
+    query: str
+    readings: list[Reading]
+    look_up: list[str]
+
+    @property
+    def texts(self) -> list[str]:
+        """What has to be encoded."""
+        return [*(reading.text for reading in self.readings), *self.look_up]
 
 
 class ScopeClassifier:
@@ -121,12 +138,61 @@ class ScopeClassifier:
             QueryError: The query is empty or longer than :data:`MAX_QUERY_CHARS`.
         """
         _check_query(query)
-        day = on or dt.date.today()
+        asked = self._read(query, context, nearest is not None)
+        return self._decision(asked, self._encode(asked.texts), on, nearest)
+
+    def decide_many(
+        self,
+        queries: Sequence[str],
+        *,
+        on: dt.date | None = None,
+        contexts: Sequence[Sequence[str]] = (),
+        nearest: Nearest | None = None,
+    ) -> list[Decision]:
+        """The decision for each of several queries, encoded together.
+
+        They are the decisions of :meth:`decide`: the last bits of a vector depend on what is
+        encoded with it, so a query that comes near a choice is decided again, alone.
+
+        Args:
+            queries: What is asked.
+            on: As for :meth:`decide`, for all of them.
+            contexts: Earlier turns of each query; none where left out.
+            nearest: As for :meth:`decide`.
+
+        Raises:
+            QueryError: As for :meth:`decide`.
+        """
+        for query in queries:
+            _check_query(query)
+        turns = contexts or [()] * len(queries)
+        by_meaning = nearest is not None
+        read = [self._read(q, t, by_meaning) for q, t in zip(queries, turns, strict=True)]
+        vectors = self._encode([text for asked in read for text in asked.texts])
+        decisions = [self._decision(asked, vectors, on, nearest) for asked in read]
+        return [
+            self.decide(query, on=on, context=turn, nearest=nearest)
+            if _near_a_choice(decision)
+            else decision
+            for query, turn, decision in zip(queries, turns, decisions, strict=True)
+        ]
+
+    def _read(self, query: str, context: Sequence[str], by_meaning: bool) -> _Asked:
         sentences, readings = read_query(query, context, self.names)
-        by_meaning = self._to_look_up(sentences, readings) if nearest else []
-        vectors = self._encode([*(reading.text for reading in readings), *by_meaning])
+        look_up = self._to_look_up(sentences, readings) if by_meaning else []
+        return _Asked(query, readings, look_up)
+
+    def _decision(
+        self,
+        asked: _Asked,
+        vectors: dict[str, Vectors],
+        on: dt.date | None,
+        nearest: Nearest | None,
+    ) -> Decision:
+        day = on or dt.date.today()
+        readings = asked.readings
         candidates = [c for r in readings for c in self._weigh(r, vectors, day)]
-        for sentence in by_meaning:
+        for sentence in asked.look_up:
             assert nearest is not None
             found = [i for i, _ in nearest(vectors[sentence], NEIGHBOURS) if i in self._entries]
             candidates += self._weigh_free_text(sentence, vectors[sentence], found, day)
@@ -141,7 +207,7 @@ class ScopeClassifier:
             threshold=self.threshold,
             reasons=reasons_for(candidates, readings, self.threshold, live=len(self)),
             candidates=tuple(candidates),
-            question=_resolved(query, readings),
+            question=_resolved(asked.query, readings),
             as_of=on,
         )
 
@@ -240,6 +306,18 @@ def _surest_first(candidate: Candidate) -> tuple[float, float, str]:
     """Sorts by probability; above :data:`SATURATED` the nearest wording decides."""
     cosine = candidate.features["cosine"]
     return -min(candidate.probability, SATURATED), -cosine, candidate.edit.id
+
+
+def _near_a_choice(decision: Decision) -> bool:
+    """Whether a rounding error could send the query elsewhere, or to another edit."""
+    candidates = decision.candidates
+    if any(abs(c.probability - decision.threshold) < NEAR for c in candidates):
+        return True
+    ranks = [_surest_first(c) for c in candidates if c.in_scope]
+    return any(
+        b[0] - a[0] < NEAR and (a[0] > -SATURATED or b[1] - a[1] < NEAR)
+        for a, b in itertools.pairwise(ranks)
+    )
 
 
 def _surest_by_sentence(candidates: list[Candidate]) -> tuple[Edit, ...]:

@@ -58,12 +58,26 @@ def test_many_at_once_are_answered_as_alone(model):
     together = model.ask_many(queries)
     assert [answer.route for answer in together] == [model.route(q).route for q in queries]
     for query, answer in zip(queries, together, strict=True):
+        assert answer.text == model.ask(query).text
         if answer.route == "base":
             assert answer.text == model.base.invoke(query).text
         else:
             assert "basketball" in answer.text.lower()
     assert [a.route for a in model.ask_many(queries, exact=False)] == [a.route for a in together]
     assert model.ask_many([]) == []
+
+
+def test_routes_of_many_are_the_routes_of_each(model):
+    turns = [HumanMessage("Lionel Messi trains."), HumanMessage("Which sport does he play?")]
+    queries = [IN_SCOPE, turns, ELSEWHERE, NEAR_MISS, "Which sport does Lionell Mesi play?", "Hm."]
+    for query, decision in zip(queries, model.route_many(queries), strict=True):
+        alone = model.route(query)
+        assert decision.edits == alone.edits
+        assert decision.probability == pytest.approx(alone.probability, abs=1e-5)
+        assert (decision.question, decision.reasons) == (alone.question, alone.reasons)
+    assert model.route_many([]) == []
+    with pytest.raises(QueryError, match="empty"):
+        model.route_many([IN_SCOPE, " "])
 
 
 def test_a_conversation_resolves_what_he_stands_for(model):

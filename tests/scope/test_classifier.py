@@ -201,3 +201,17 @@ def test_lexicon_profiles_by_hand(encoder):
     assert profile[0] == max(capital, city)
     assert lexicon.nearest(profile) == "a"
     assert not lexicon.is_personal(profile)
+
+
+def test_queries_near_a_choice_are_decided_again_alone(encoder, monkeypatch):
+    from memedit.scope import classifier as module
+
+    scope = module.ScopeClassifier(encoder)
+    scope.put([(SPORT, 1)], encoder.encode)
+    queries = ["Which sport does Lionel Messi play?", "Who wrote it?"]
+    monkeypatch.setattr(module, "NEAR", 1.0)  # every probability is near the threshold now
+    alone, decide = [], scope.decide
+    monkeypatch.setattr(scope, "decide", lambda q, **kw: alone.append(q) or decide(q, **kw))
+    decisions = scope.decide_many(queries)
+    assert alone == queries[:1]  # the other has no candidate at all
+    assert [d.route for d in decisions] == ["counterfactual", "base"]
