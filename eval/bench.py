@@ -18,12 +18,12 @@ from typing import Any
 
 import record
 import speed
-import suites
+import scope_floor
 
 SECTIONS = {
-    "counterfact": suites.counterfact,
-    "pokemqa": suites.pokemqa,
-    "knowedit": suites.knowedit,
+    "counterfact": scope_floor.counterfact,
+    "pokemqa": scope_floor.pokemqa,
+    "knowedit": scope_floor.knowedit,
     "identity": speed.identity,
     "routing": speed.routing,
     "bulk": speed.bulk,
@@ -45,7 +45,7 @@ def main() -> None:
         "date": dt.date.today().isoformat(),
         "machine": record.machine(),
         "data": record.checksums(
-            args.data / name for name in (suites.COUNTERFACT, suites.POKEMQA, suites.KNOWEDIT)
+            args.data / name for name in (scope_floor.COUNTERFACT, scope_floor.POKEMQA, scope_floor.KNOWEDIT)
         ),
     }
     context = multiprocessing.get_context("spawn")

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 from record import Figure, share
-from suites import COUNTERFACT, edited, read, told
+from scope_floor import COUNTERFACT, edited, read, told
 
 from memedit import Edit, EditedModel, EditMemory, load_edits, load_model
 from memedit.scope.encoder import load_encoder

@@ -65,3 +65,7 @@ class ModelError(MemEditError):
 
 class QueryError(MemEditError, ValueError):
     """A question cannot be routed as given."""
+
+
+class EvaluationError(MemEditError):
+    """An evaluation cannot be run as asked; cases that fail on the way do not raise."""

@@ -45,6 +45,11 @@ def name_key(name: str) -> str:
     return " ".join(word for word, _, _ in words(name)) or fold(name).strip()
 
 
+def begins_unspaced(text: str) -> bool:
+    """Whether ``text`` begins in a script that is written without spaces."""
+    return re.match(f"[{_UNSPACED}]", text) is not None
+
+
 def find_control_character(text: str, *, allow: str = "\n\t") -> str | None:
     """The first control character or lone surrogate in ``text``, as ``U+XXXX``, or None."""
     for ch in text:

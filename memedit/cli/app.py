@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from memedit.cli import add, ask, care, change, read
+from memedit.cli import add, ask, care, change, evaluate, read
 from memedit.cli.session import Commands, Session
 from memedit.settings import default_store
 
@@ -91,5 +91,6 @@ app.command("conflicts", rich_help_panel=MEMORY)(read.conflicts)
 app.command("stats", rich_help_panel=MEMORY)(read.stats)
 app.command("ask", rich_help_panel=ASKING)(ask.ask)
 app.command("chat", rich_help_panel=ASKING)(ask.chat)
+app.add_typer(evaluate.app, name="eval", rich_help_panel=CARE)
 app.command("demo", rich_help_panel=CARE)(care.demo)
 app.command("doctor", rich_help_panel=CARE)(care.doctor)

@@ -52,7 +52,7 @@ def _counterfact(record: Fields, place: int) -> Iterator[Edit]:
     if "requested_rewrite" not in record:
         yield _from_request(record, source)
         return
-    yield _from_rewrite(_fields(record, "requested_rewrite"), source)
+    yield edit_from_rewrite(_fields(record, "requested_rewrite"), source=source)
 
 
 def _mquake(record: Fields, place: int) -> Iterator[Edit]:
@@ -61,7 +61,7 @@ def _mquake(record: Fields, place: int) -> Iterator[Edit]:
     for rewrite in record["requested_rewrite"]:
         if not isinstance(rewrite, Mapping):
             raise InvalidEditError("requested_rewrite: it holds something other than objects.")
-        yield _from_rewrite(rewrite, source)
+        yield edit_from_rewrite(rewrite, source=source)
 
 
 def _zsre(record: Fields, place: int) -> Iterator[Edit]:
@@ -70,7 +70,8 @@ def _zsre(record: Fields, place: int) -> Iterator[Edit]:
     if "src" not in record:
         yield _from_request(record, source)
         return
-    yield _asked(record["src"], record["subject"], record["alt"], record.get("answers"), source)
+    old = record.get("answers")
+    yield edit_from_request(record["src"], record["subject"], record["alt"], old, source=source)
 
 
 def _easyedit(record: Fields, place: int) -> Iterator[Edit]:
@@ -84,16 +85,28 @@ def _own(record: Fields, place: int) -> Iterator[Edit]:
 
 def _from_request(record: Fields, source: str) -> Edit:
     old = record.get("ground_truth")
-    return _asked(record["prompt"], record["subject"], record["target_new"], old, source)
+    target = record["target_new"]
+    return edit_from_request(record["prompt"], record["subject"], target, old, source=source)
 
 
-def _asked(text: Any, subject: Any, target: Any, old: Any, source: str) -> Edit:
-    """An edit from a question or a cloze that holds the subject's own words."""
+def edit_from_request(text: Any, subject: Any, target: Any, old: Any, **words: Any) -> Edit:
+    """An edit from a question or a cloze that holds the subject's own words.
+
+    Args:
+        text: The question or cloze.
+        subject: The subject's words as they stand in it.
+        target: The new answer; of (nested) lists, the first.
+        old: The old answer likewise; None, or EasyEdit's mark, where it is not known.
+        words: Further fields of the edit, such as ``source``.
+
+    Raises:
+        InvalidEditError: The subject does not occur in the text, or a field is malformed.
+    """
     target_true = _first(old)
     fields: dict[str, Any] = {
         "target_new": _first(target),
         "target_true": None if target_true == _UNKNOWN_TARGET else target_true,
-        "source": source,
+        **words,
     }
     for field, value in (("prompt", text), ("subject", subject)):
         if not isinstance(value, str) or not value.strip():
@@ -107,7 +120,17 @@ def _asked(text: Any, subject: Any, target: Any, old: Any, source: str) -> Edit:
     return Edit.from_cloze(text, subject=subject, **fields)
 
 
-def _from_rewrite(rewrite: Fields, source: str) -> Edit:
+def edit_from_rewrite(rewrite: Fields, **words: Any) -> Edit:
+    """An edit from a ``requested_rewrite`` of CounterFact or MQuAKE.
+
+    Args:
+        rewrite: The rewrite: ``subject``, ``prompt`` with a slot, both targets, ``relation_id``
+            and, in MQuAKE, ``question``.
+        words: Further fields of the edit, such as ``source``.
+
+    Raises:
+        InvalidEditError: A field is malformed.
+    """
     subject, question = rewrite.get("subject"), rewrite.get("question")
     if question and isinstance(subject, str) and not forms.template_of(question, (subject,)):
         question = None  # worded for another name of the subject: the prompt serves
@@ -118,7 +141,7 @@ def _from_rewrite(rewrite: Fields, source: str) -> Edit:
         target_true=_labelled(rewrite.get("target_true")) or None,
         relation=rewrite.get("relation_id") or None,
         question=question or None,
-        source=source,
+        **words,
     )
 
 

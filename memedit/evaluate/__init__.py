@@ -1,0 +1,1 @@
+"""Evaluation: data sets, methods, metrics, protocols, runs and reports."""

@@ -1,0 +1,109 @@
+"""The product itself: an edit memory, its scope classifier and the roles."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import HumanMessage
+
+from memedit.edit import Edit
+from memedit.evaluate.methods.contract import Plan
+from memedit.memory import EditMemory
+from memedit.models.prompts import prompt_hash
+from memedit.pipeline import EditedModel
+from memedit.scope.decision import Decision
+from memedit.scope.encoder import Encoder, load_encoder
+
+
+class MemoryPipeline:
+    """An :class:`~memedit.pipeline.EditedModel` over a store of its own.
+
+    Args:
+        model: The base model.
+        encoder: The store's encoder; the embedded one where None.
+        threshold: Least probability that counts as in scope; the shipped one where None.
+    """
+
+    name = "memory"
+    detached = True
+
+    def __init__(
+        self,
+        model: BaseChatModel,
+        encoder: Encoder | None = None,
+        *,
+        threshold: float | None = None,
+    ) -> None:
+        self.model = model
+        self.encoder = encoder or load_encoder()
+        self.threshold = threshold
+        self._open()
+        self.settings: dict[str, Any] = {
+            "threshold": self.edited.threshold,
+            "encoder": self.encoder.fingerprint,
+            "prompt": prompt_hash(self.edited.role.prompt),
+            "adapter": self.edited.role.adapter,
+        }
+
+    def apply(self, edits: Sequence[Edit]) -> None:
+        """Adds the edits to the memory."""
+        self.memory.add(edits)
+
+    def plan(self, queries: Sequence[str]) -> list[Plan]:
+        """Routes every query."""
+        return [
+            self._plan(decision, model, messages)
+            for decision, model, messages in self.edited.prepare_many(
+                [[HumanMessage(q)] for q in queries]
+            )
+        ]
+
+    def ask(self, query: str, max_tokens: int) -> tuple[str, Plan]:
+        """One answer from the edited model."""
+        started = time.perf_counter()
+        answer = self.edited.ask(query, max_tokens=max_tokens)
+        plan = self._plan(answer.decision, self.edited.base, [HumanMessage(query)])
+        return answer.text, replace(plan, seconds=time.perf_counter() - started)
+
+    def revert(self) -> None:
+        """Begins a new store; the old one is deleted."""
+        self.close()
+        self._open()
+
+    def state(self) -> str:
+        """The live edits."""
+        return ",".join(sorted(record.id for record in self.memory.list()))
+
+    def close(self) -> None:
+        """Closes and deletes the store."""
+        self.memory.close()
+        self._folder.cleanup()
+
+    def _open(self) -> None:
+        self._folder = TemporaryDirectory(prefix="memedit-eval-")
+        self.memory = EditMemory.open(Path(self._folder.name) / "edits.db", encoder=self.encoder)
+        self.edited = EditedModel(self.model, self.memory, threshold=self.threshold)
+
+    def _plan(self, decision: Decision, model: BaseChatModel, messages: list[Any]) -> Plan:
+        return Plan(
+            messages=messages,
+            model=model,
+            context="".join(f"{edit.stated}\n" for edit in decision.edits),
+            route=decision.route,
+            edits=decision.edits,
+            probability=decision.probability,
+            seconds=decision.seconds,
+            trace={
+                "reasons": list(decision.reasons),
+                "candidates": [
+                    {"edit": c.edit.stated, "probability": round(c.probability, 4)}
+                    for c in decision.candidates[:3]
+                ],
+            },
+        )

@@ -1,0 +1,1 @@
+"""Reports of a run: JSON, terminal, Markdown and one self-contained HTML page."""

@@ -1,0 +1,403 @@
+"""A run from its data set to its result: the base model first, then the method at every k."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, closing
+from dataclasses import asdict, dataclass, replace
+from fnmatch import fnmatchcase
+from itertools import islice
+from pathlib import Path
+from typing import Any
+from typing import Protocol as Interface
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import HumanMessage
+
+from memedit.evaluate.alone import Alone, alone_figures, ask_alone, sampled
+from memedit.evaluate.answering import Answerer
+from memedit.evaluate.cases import Case, Malformed
+from memedit.evaluate.datasets import DataSet
+from memedit.evaluate.folder import ALONE, BASE, RESULT, RunFolder, outcomes_name
+from memedit.evaluate.judging import Work, judge
+from memedit.evaluate.machine import code_version, machine, model_facts, peak_gpu_mb, peak_rss_mb
+from memedit.evaluate.methods.contract import Method, Plan
+from memedit.evaluate.methods.unedited import Unedited
+from memedit.evaluate.metrics import (
+    METRICS,
+    Figure,
+    by_relation,
+    figures,
+    mean_figure,
+    reliability_bins,
+)
+from memedit.evaluate.metrics.match import states
+from memedit.evaluate.outcome import Outcome
+from memedit.evaluate.protocols import Failure, Protocol, grouped
+from memedit.evaluate.report.plots import RELATION_METRICS
+from memedit.evaluate.report.result import Result
+from memedit.evaluate.suite import Suite
+
+# So many queries are answered together and then written: enough to fill the batches, and all
+# that a killed run has to do again.
+CHUNK = 512
+CONDITION_TOKENS = 24
+LATENCIES = 2000
+
+
+class Progress(Interface):
+    """Is told how far a run is."""
+
+    def __call__(self, what: str, total: int) -> AbstractContextManager[Advance]:
+        """Begins a stage of ``total`` cases; what it gives is called with the cases just done."""
+
+
+class Advance(Interface):
+    """See :class:`Progress`."""
+
+    def __call__(self, done: int) -> None:
+        """``done`` more cases are finished."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to run.
+
+    Args:
+        suite: What is asked, of which data.
+        method: The method under test.
+        model: The base model.
+        model_name: What the model is called in the result.
+        data: The data set.
+        seed: Of the groups of k edits, the sample asked alone and the bootstrap.
+        limit: At most this many records; None for all.
+        alone: How many cases are also asked one query at a time.
+        command: What reproduces the run.
+    """
+
+    suite: Suite
+    method: Method
+    model: BaseChatModel
+    model_name: str
+    data: DataSet
+    seed: int = 0
+    limit: int | None = None
+    alone: int = 8
+    command: str = ""
+
+    def identity(self) -> dict[str, Any]:
+        """Everything the outcomes depend on."""
+        return {
+            "suite": self.suite.model_dump(mode="json"),
+            "method": {"name": self.method.name, **self.method.settings},
+            "model": model_facts(self.model, self.model_name),
+            "data": self.data.checksum,
+            "code": code_version(),
+            "seed": self.seed,
+            "limit": self.limit,
+            "alone": self.alone,
+        }
+
+
+def key_of(identity: dict[str, Any]) -> str:
+    """12 hexadecimal digits that name a run: equal keys, equal figures."""
+    text = json.dumps(identity, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def run(job: Job, out: Path, shared: Path, progress: Progress) -> Result:
+    """Runs a job, or goes on with it where an earlier process stopped.
+
+    Args:
+        job: What to run.
+        out: The run's folder.
+        shared: Folder of the base model's outcomes, which runs of other methods on the same
+            data share.
+        progress: Is told how far the run is.
+
+    Raises:
+        EvaluationError: The folder holds another run, or the method does not revert.
+    """
+    identity = job.identity()
+    manifest: dict[str, Any] = {
+        "key": key_of(identity),
+        "command": job.command,
+        "identity": identity,
+        "started": _now(),
+        "seconds": 0.0,
+    }
+    with closing(RunFolder(out)) as folder:
+        manifest = folder.claim(manifest)
+        recorded = folder.read_json(RESULT)
+        if recorded is not None:
+            return Result.from_dict(recorded, name=str(out / RESULT))
+        started = time.perf_counter()
+        try:
+            stages = _Stages(job, folder, shared, progress)
+            stages.base()
+            for k in job.suite.k:
+                stages.method(k)
+            stages.alone()
+        finally:
+            manifest["seconds"] += time.perf_counter() - started
+            folder.write_json("run.json", manifest)
+        result = stages.result(manifest)
+        folder.write_json(RESULT, result.to_dict())
+        return result
+
+
+class _Stages:
+    """The stages of one run; each looks first at what is on record."""
+
+    def __init__(self, job: Job, folder: RunFolder, shared: Path, progress: Progress) -> None:
+        self.job = job
+        self.suite = job.suite
+        self.folder = folder
+        self.shared = shared
+        self.progress = progress
+        self.answerer = Answerer()
+        records = list(islice(job.data, job.limit))
+        self.cases = _unique(record for record in records if isinstance(record, Case))
+        self.malformed = [
+            Outcome(case=f"{m.id} (malformed)", failed=m.reason)
+            for m in records
+            if isinstance(m, Malformed)
+        ]
+        self.dropped = job.data.dropped.to_dict()
+
+    # -- base ------------------------------------------------------------------------------------
+
+    def base(self) -> None:
+        """The unedited model's outcomes, taken from the shared folder as far as they are there."""
+        identity = self.job.identity()
+        for name in ("method", "seed", "limit", "alone"):
+            del identity[name]
+        for name in ("k", "protocol", "name", "description"):
+            del identity["suite"][name]
+        with closing(RunFolder(self.shared / f"base-{key_of(identity)}")) as folder:
+            folder.claim({"key": key_of(identity), "identity": identity})
+            done = {outcome.case for outcome in folder.outcomes(BASE)}
+            method = Unedited(self.job.model)
+            protocol = Protocol(method, self.suite, self._conditions, lambda case, _: case in done)
+            self._run(protocol, [self.cases], folder, BASE, len(done), "base")
+            wanted = {case.id for case in self.cases}
+            outcomes = [o for o in folder.outcomes(BASE) if o.case in wanted]
+        self.base_outcomes = {outcome.case: outcome for outcome in outcomes}
+        have = {outcome.case for outcome in self.folder.outcomes(BASE)}
+        missing = [o for o in [*outcomes, *self.malformed] if o.case not in have]
+        self.folder.append(BASE, missing)
+        self._remember_base()
+
+    def _remember_base(self) -> None:
+        """Lets the method share the base model's answers where it asks exactly the same."""
+        for case in self.cases:
+            outcome = self.base_outcomes[case.id]
+            if outcome.failed is None:
+                self.answerer.remember(self.job.model, self.suite, case, outcome)
+
+    def _conditions(self, case: Case) -> list[bool | None]:
+        """Whether the unedited model answers every condition of each query; None without any."""
+        queries = self.suite.queries(case)
+        prompts = [c.prompt for query in queries for c in query.conditions]
+        plans = [Plan([HumanMessage(prompt)], self.job.model) for prompt in prompts]
+        texts = iter(self.answerer.texts(plans, [CONDITION_TOKENS] * len(plans)))
+        met: list[bool | None] = []
+        for query in queries:
+            right = [states(next(texts).text, c.answers) for c in query.conditions]
+            met.append(all(right) if right else None)
+        return met
+
+    # -- method ----------------------------------------------------------------------------------
+
+    def method(self, k: str) -> None:
+        """The method's outcomes with ``k`` edits live."""
+        name = outcomes_name(k)
+        recorded = self.folder.outcomes(name)
+        done = {(outcome.case, outcome.after) for outcome in recorded}
+        self.folder.append(name, [m for m in self.malformed if (m.case, m.after) not in done])
+        protocol = Protocol(
+            self.job.method, self.suite, self._base_conditions, lambda *case: case in done
+        )
+        groups = grouped(self.cases, k, self.job.seed)
+        finished = sum(after == "end" for _, after in done)
+        self._run(protocol, groups, self.folder, name, finished, f"{self.job.method.name}, k={k}")
+
+    def _base_conditions(self, case: Case) -> list[bool | None]:
+        outcome = self.base_outcomes[case.id]
+        if len(outcome.outputs) != len(self.suite.queries(case)):
+            return [None] * len(self.suite.queries(case))
+        return [output.conditions_met for output in outcome.outputs]
+
+    def _run(
+        self,
+        protocol: Protocol,
+        groups: Sequence[Sequence[Case]],
+        folder: RunFolder,
+        name: str,
+        finished: int,
+        what: str,
+    ) -> None:
+        """Answers what the protocol plans, and writes it as it comes."""
+        sequential = self.suite.protocol == "sequential" and name != BASE
+        with self.progress(what, len(self.cases)) as advance:
+            advance(min(finished, len(self.cases)))
+            waiting: list[Work] = []
+            for group in groups:
+                for planned in (protocol.sequential if sequential else protocol.batch)(group):
+                    failures = [w.outcome for w in planned if isinstance(w, Failure)]
+                    folder.append(name, failures)
+                    advance(sum(outcome.after == "end" for outcome in failures))
+                    waiting += [w for w in planned if isinstance(w, Work)]
+                    if not protocol.method.detached or _queries(waiting) >= CHUNK:
+                        self._answer(waiting, folder, name, advance)
+                        waiting = []
+                    if not protocol.method.detached:
+                        self.answerer.forget()
+            self._answer(waiting, folder, name, advance)
+
+    def _answer(
+        self, works: Sequence[Work], folder: RunFolder, name: str, advance: Advance
+    ) -> None:
+        for chunk in _chunks(works):
+            outcomes = judge(chunk, self.suite, self.answerer)
+            folder.append(name, outcomes)
+            advance(sum(outcome.after == "end" for outcome in outcomes))
+
+    # -- one query at a time ---------------------------------------------------------------------
+
+    def alone(self) -> None:
+        """A sample of cases asked one query at a time, at the largest k."""
+        if not self.job.alone or not self.cases:
+            return
+        done = {line["case"] for line in self.folder.lines(ALONE)}
+        method = self.job.method
+        groups = grouped(self.cases, self.job.suite.k[-1], self.job.seed)
+        chosen = sampled(groups, self.job.alone, self.job.seed)
+        with self.progress("one at a time", sum(len(cases) for _, cases in chosen)) as advance:
+            for group, cases in chosen:
+                left = [case for case in cases if case.id not in done]
+                advance(len(cases) - len(left))
+                if not left:
+                    continue
+                edits = list({edit.id: edit for case in group for edit in case.edits}.values())
+                method.apply(edits)
+                method.plan(["warm up"])
+                try:
+                    for case in left:
+                        asked = list(ask_alone(method, self.job.model, case, self.suite))
+                        self.folder.append_lines(ALONE, [answer.to_dict() for answer in asked])
+                        advance(1)
+                finally:
+                    method.revert()
+
+    # -- result ----------------------------------------------------------------------------------
+
+    def result(self, manifest: dict[str, Any]) -> Result:
+        """Everything on record, as one object."""
+        outcomes = {k: self.folder.outcomes(outcomes_name(k)) for k in self.suite.k}
+        largest = outcomes[self.suite.k[-1]]
+        base = self.folder.outcomes(BASE)
+        sweep = {k: self._figures(found, base) for k, found in outcomes.items()}
+        alone = [Alone.from_dict(line) for line in self.folder.lines(ALONE)]
+        ends = [outcome for outcome in largest if outcome.after == "end"]
+        sweep[self.suite.k[-1]] |= alone_figures(alone, ends) | _peaks()
+        failures = [o for o in largest if o.failed is not None and o.after == "end"]
+        identity = manifest["identity"]
+        data = {
+            "schema": 1,
+            "suite": self.suite.name,
+            "description": self.suite.description,
+            "method": self.job.method.name,
+            "method_settings": self.job.method.settings,
+            "model": identity["model"],
+            "data": {
+                "name": self.job.data.name,
+                "path": self.job.data.path.name,
+                "sha256": self.job.data.checksum,
+                "source": self.job.data.source,
+            },
+            "code": identity["code"],
+            "key": manifest["key"],
+            "seed": self.job.seed,
+            "limit": self.job.limit,
+            "k": list(self.suite.k),
+            "protocol": self.suite.protocol,
+            "command": manifest["command"],
+            "started": manifest["started"],
+            "finished": _now(),
+            "seconds": round(manifest["seconds"], 1),
+            "machine": machine(),
+            "cases": {
+                "evaluated": len(ends),
+                "failed": len(failures),
+                "dropped": self.dropped,
+                "failures": [{"case": o.case, "reason": str(o.failed)} for o in failures],
+            },
+            "metrics": _json(sweep[self.suite.k[-1]]),
+            "sweep": {k: _json(found) for k, found in sweep.items()},
+            "reliability_diagram": reliability_bins(ends),
+            "latency": [answer.seconds for answer in alone][:LATENCIES],
+            "by_relation": self._by_relation(ends, base),
+        }
+        return Result.from_dict(data)
+
+    def _figures(self, outcomes: list[Outcome], base: list[Outcome]) -> dict[str, Figure]:
+        names = [
+            name
+            for name in METRICS
+            if not any(fnmatchcase(name, pattern) for pattern in self.suite.leave_out)
+        ]
+        return figures(outcomes, base, names=names, seed=self.job.seed)
+
+    def _by_relation(
+        self, outcomes: list[Outcome], base: list[Outcome]
+    ) -> dict[str, dict[str, tuple[float, int]]]:
+        table: dict[str, dict[str, tuple[float, int]]] = {}
+        for metric in RELATION_METRICS:
+            for relation, cell in by_relation(outcomes, metric, base).items():
+                table.setdefault(relation, {})[metric] = cell
+        return table
+
+
+def _peaks() -> dict[str, Figure]:
+    gpu = peak_gpu_mb()
+    found = {"peak_rss_mb": mean_figure([peak_rss_mb()])}
+    return found | ({"peak_gpu_mb": mean_figure([gpu])} if gpu is not None else {})
+
+
+def _json(found: dict[str, Figure]) -> dict[str, Any]:
+    return {name: asdict(figure) for name, figure in found.items()}
+
+
+def _unique(cases: Iterable[Case]) -> list[Case]:
+    """Cases whose ids differ; a repeated id gets a number."""
+    seen: dict[str, int] = {}
+    unique = []
+    for case in cases:
+        seen[case.id] = seen.get(case.id, 0) + 1
+        n = seen[case.id]
+        unique.append(case if n == 1 else replace(case, id=f"{case.id}#{n}"))
+    return unique
+
+
+def _queries(works: Sequence[Work]) -> int:
+    return sum(len(work.queries) for work in works)
+
+
+def _chunks(works: Sequence[Work]) -> Iterable[list[Work]]:
+    chunk: list[Work] = []
+    for work in works:
+        chunk.append(work)
+        if _queries(chunk) >= CHUNK:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+def _now() -> str:
+    return dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
