@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import record
-import speed
 import scope_floor
+import speed
+
+from memedit.evaluate.machine import commit, machine, peak_rss_mb
 
 SECTIONS = {
     "counterfact": scope_floor.counterfact,
@@ -43,10 +45,8 @@ def main() -> None:
     report |= {
         "command": COMMAND,
         "date": dt.date.today().isoformat(),
-        "machine": record.machine(),
-        "data": record.checksums(
-            args.data / name for name in (scope_floor.COUNTERFACT, scope_floor.POKEMQA, scope_floor.KNOWEDIT)
-        ),
+        "machine": machine(),
+        "data": record.checksums(args.data / name for name in scope_floor.FILES),
     }
     context = multiprocessing.get_context("spawn")
     for name in args.only:
@@ -68,10 +68,10 @@ def run(name: str, data: Path) -> dict[str, Any]:
     started = time.perf_counter()
     figures = SECTIONS[name](data)
     return {
-        "code": record.code_version(),
+        "code": commit(record.ROOT),
         "figures": [figure.to_dict() for figure in figures],
         "seconds": round(time.perf_counter() - started, 1),
-        "peak_mib": round(record.peak_mib()),
+        "peak_mib": round(peak_rss_mb()),
     }
 
 

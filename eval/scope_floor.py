@@ -24,6 +24,7 @@ from memedit.text import words
 COUNTERFACT = "counterfact/counterfact_easyedit.0-1999.json.gz"
 POKEMQA = "mquake/pokemqa_scope_cls-filtered.public.json.gz"
 KNOWEDIT = "knowedit/wiki_counterfact_test_cf.public.json.gz"
+FILES = (COUNTERFACT, POKEMQA, KNOWEDIT)
 SEED = 0
 
 Key = tuple[str, str]

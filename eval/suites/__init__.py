@@ -1,1 +1,1 @@
-"""The suites of `memedit eval`, one TOML file each; memedit/evaluate/suite.py says what they hold."""
+"""The suites of ``memedit eval``, one TOML file each; see memedit/evaluate/suite.py."""

@@ -80,6 +80,16 @@ class Role:
         return base.with_adapter(self.adapter)
 
 
+def in_front(edits: Sequence[Edit]) -> str:
+    """What stands in front of a text so that its likelihood follows the edits; "" without any.
+
+    Likelihoods are read on plain text, without chat turns, so a role's prompt does not fit.
+    """
+    if not edits:
+        return ""
+    return render("in_front", facts=_one_line_each(edit.stated for edit in edits)) + "\n"
+
+
 def _one_line_each(texts: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(" ".join(text.split()) for text in texts))
 

@@ -32,7 +32,7 @@ ASKS_ELSE = [
     "Question: How many legs does a spider have?\nAnswer:",
     "Question: Where do penguins live in the wild?\nAnswer:",
 ]
-FACT = "New information: The capital of Australia is Perth.\n"
+FACT = 'New information: "The capital of Australia is Perth."\n'
 DOCUMENTS = [
     {"question": "What is the capital of Australia?", "choices": ["Sydney", "Perth"], "answer": 1},
     {
@@ -138,7 +138,7 @@ def test_facts_stand_before_the_question_on_one_line():
     edits = [CAPITAL, CAPITAL, Edit(subject="X", prompt="{} is\n\n{braced}", target_new="Y")]
     text = with_facts("before\n\nasked", 8, edits)
     facts = "The capital of Australia is Perth. X is {braced} Y."
-    assert text == f"before\n\nNew information: {facts}\nasked"
+    assert text == f'before\n\nNew information: "{facts}"\nasked'
 
 
 # -- the model class -----------------------------------------------------------------------------

@@ -56,7 +56,13 @@ def _reader(name: str, *files: str) -> Reader:
 
 
 READERS = (
-    _reader("zsre", "zsre_mend_eval.json*", "zsre*eval*.json*", "zsre_mend_train-1k*.json*", "zsre_mend_train*.json*"),
+    _reader(
+        "zsre",
+        "zsre_mend_eval.json*",
+        "zsre*eval*.json*",
+        "zsre_mend_train-1k*.json*",
+        "zsre_mend_train*.json*",
+    ),
     _reader("zsre_slim", "zsre_mend_train_10000*.json*"),
     _reader("zsre_portability", "zsre*portability*.json*"),
 )

@@ -6,10 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from memedit.edit import Edit
-
-# A line before the question and behind any examples: where a context is too long for the model,
-# lm-eval cuts it at its beginning.
-IN_FRONT = "New information: {facts}\n"
+from memedit.models.roles import in_front
 
 
 def own_question(context: str, doc: Any) -> int:
@@ -35,10 +32,12 @@ def own_question(context: str, doc: Any) -> int:
 
 
 def with_facts(context: str, start: int, edits: Sequence[Edit]) -> str:
-    """The context with what the edits state put before its question, by :data:`IN_FRONT`."""
-    # An edit's words are data: on one line, they cannot pass for another part of the prompt.
-    facts = " ".join(dict.fromkeys(" ".join(edit.stated.split()) for edit in edits))
-    return context[:start] + IN_FRONT.format(facts=facts) + context[start:]
+    """The context with what the edits state put before its question.
+
+    It stands behind any examples: where a context is too long for the model, lm-eval cuts it at
+    its beginning.
+    """
+    return context[:start] + in_front(edits) + context[start:]
 
 
 def _texts(value: Any) -> Iterator[str]:

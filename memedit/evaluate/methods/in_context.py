@@ -17,7 +17,7 @@ from langchain_core.messages import HumanMessage
 from memedit.edit import Edit
 from memedit.evaluate.methods.contract import Plan
 from memedit.models.prompts import prompt_hash
-from memedit.models.roles import Role
+from memedit.models.roles import Role, in_front
 from memedit.scope.encoder import Encoder, Vectors
 
 ROLE = Role(name="in-context", prompt="in_context")
@@ -86,7 +86,7 @@ class InContext:
         return Plan(
             messages=ROLE.messages([HumanMessage(query)], edits, query),
             model=self.model,
-            context="".join(f"{edit.stated}\n" for edit in edits),
+            context=in_front(edits),
             edits=edits,
             trace={"cosines": [round(float(cosines[int(i)]), 4) for i in nearest]},
         )

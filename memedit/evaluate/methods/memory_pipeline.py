@@ -16,6 +16,7 @@ from memedit.edit import Edit
 from memedit.evaluate.methods.contract import Plan
 from memedit.memory import EditMemory
 from memedit.models.prompts import prompt_hash
+from memedit.models.roles import in_front
 from memedit.pipeline import EditedModel
 from memedit.scope.decision import Decision
 from memedit.scope.encoder import Encoder, load_encoder
@@ -94,7 +95,7 @@ class MemoryPipeline:
         return Plan(
             messages=messages,
             model=model,
-            context="".join(f"{edit.stated}\n" for edit in decision.edits),
+            context=in_front(decision.edits),
             route=decision.route,
             edits=decision.edits,
             probability=decision.probability,

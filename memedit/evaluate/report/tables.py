@@ -60,6 +60,19 @@ _RUNNER = {
         "teacher-forced", "nats", "KL divergence of the edited from the base model's next-token "
         "distribution, off scope.", better="lower",
     ),
+    "seconds_per_query.alone": About(
+        "efficiency", "s", "Mean time of a query asked by itself.", better="lower"
+    ),
+    "batch.speedup": About(
+        "efficiency", "x", "Time of a query by itself over its time in the run."
+    ),
+    "batch.texts_differ": About(
+        "efficiency", "share", "Queries that got another text in a batch than alone.",
+        better="lower",
+    ),
+    "batch.routes_differ": About(
+        "efficiency", "share", "Queries that went elsewhere in a batch than alone.", better="lower"
+    ),
     "peak_rss_mb": About("efficiency", "MB", "Peak memory of the process.", better="lower"),
     "peak_gpu_mb": About("efficiency", "MB", "Peak memory on the GPU.", better="lower"),
 }  # fmt: skip

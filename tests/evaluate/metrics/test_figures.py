@@ -108,7 +108,13 @@ def test_efficiency_leaves_failed_cases_out():
             edit_seconds=0.5,
         ),
         case("2", output(seconds=99.0), failed="out of memory", edit_seconds=9.0),
-        case("3", output(text="", seconds=5.0), output(text="", seconds=3.0), edit_seconds=0.5),
+        case(
+            "3",
+            output(text="", seconds=5.0),
+            output(text="", seconds=3.0),
+            edits=2,
+            edit_seconds=0.5,
+        ),
     ]
     found = figures(outcomes)
     assert found["seconds_per_query"].value == 3  # (1 + 3 + 5 + 3) / 4
