@@ -8,8 +8,7 @@ import json
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, closing
-from dataclasses import asdict, dataclass, replace
-from fnmatch import fnmatchcase
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -18,27 +17,23 @@ from typing import Protocol as Interface
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import HumanMessage
 
-from memedit.evaluate.alone import Alone, alone_figures, ask_alone, sampled
+from memedit.evaluate.alone import ask_alone, sampled
 from memedit.evaluate.answering import Answerer
 from memedit.evaluate.cases import Case, Malformed
 from memedit.evaluate.datasets import DataSet
+from memedit.evaluate.figuring import figured
 from memedit.evaluate.folder import ALONE, BASE, RESULT, RunFolder, outcomes_name
 from memedit.evaluate.judging import Work, judge
 from memedit.evaluate.machine import code_version, machine, model_facts, peak_gpu_mb, peak_rss_mb
 from memedit.evaluate.methods.contract import Method, Plan
 from memedit.evaluate.methods.unedited import Unedited
 from memedit.evaluate.metrics import (
-    METRICS,
     Figure,
-    by_relation,
-    figures,
     mean_figure,
-    reliability_bins,
 )
 from memedit.evaluate.metrics.match import states
 from memedit.evaluate.outcome import Outcome
 from memedit.evaluate.protocols import Failure, Protocol, grouped
-from memedit.evaluate.report.plots import RELATION_METRICS
 from memedit.evaluate.report.result import Result
 from memedit.evaluate.suite import Suite
 
@@ -46,7 +41,6 @@ from memedit.evaluate.suite import Suite
 # that a killed run has to do again.
 CHUNK = 512
 CONDITION_TOKENS = 24
-LATENCIES = 2000
 
 
 class Progress(Interface):
@@ -298,14 +292,8 @@ class _Stages:
 
     def result(self, manifest: dict[str, Any]) -> Result:
         """Everything on record, as one object."""
-        outcomes = {k: self.folder.outcomes(outcomes_name(k)) for k in self.suite.k}
-        largest = outcomes[self.suite.k[-1]]
-        base = self.folder.outcomes(BASE)
-        sweep = {k: self._figures(found, base) for k, found in outcomes.items()}
-        alone = [Alone.from_dict(line) for line in self.folder.lines(ALONE)]
-        ends = [outcome for outcome in largest if outcome.after == "end"]
-        sweep[self.suite.k[-1]] |= alone_figures(alone, ends) | _peaks()
-        failures = [o for o in largest if o.failed is not None and o.after == "end"]
+        parts = figured(self.folder, self.suite, self.job.seed, _peaks())
+        counts = parts.pop("counts")
         identity = manifest["identity"]
         data = {
             "schema": 1,
@@ -331,46 +319,16 @@ class _Stages:
             "finished": _now(),
             "seconds": round(manifest["seconds"], 1),
             "machine": machine(),
-            "cases": {
-                "evaluated": len(ends),
-                "failed": len(failures),
-                "dropped": self.dropped,
-                "failures": [{"case": o.case, "reason": str(o.failed)} for o in failures],
-            },
-            "metrics": _json(sweep[self.suite.k[-1]]),
-            "sweep": {k: _json(found) for k, found in sweep.items()},
-            "reliability_diagram": reliability_bins(ends),
-            "latency": [answer.seconds for answer in alone][:LATENCIES],
-            "by_relation": self._by_relation(ends, base),
+            "cases": {**counts, "dropped": self.dropped},
+            **parts,
         }
         return Result.from_dict(data)
-
-    def _figures(self, outcomes: list[Outcome], base: list[Outcome]) -> dict[str, Figure]:
-        names = [
-            name
-            for name in METRICS
-            if not any(fnmatchcase(name, pattern) for pattern in self.suite.leave_out)
-        ]
-        return figures(outcomes, base, names=names, seed=self.job.seed)
-
-    def _by_relation(
-        self, outcomes: list[Outcome], base: list[Outcome]
-    ) -> dict[str, dict[str, tuple[float, int]]]:
-        table: dict[str, dict[str, tuple[float, int]]] = {}
-        for metric in RELATION_METRICS:
-            for relation, cell in by_relation(outcomes, metric, base).items():
-                table.setdefault(relation, {})[metric] = cell
-        return table
 
 
 def _peaks() -> dict[str, Figure]:
     gpu = peak_gpu_mb()
     found = {"peak_rss_mb": mean_figure([peak_rss_mb()])}
     return found | ({"peak_gpu_mb": mean_figure([gpu])} if gpu is not None else {})
-
-
-def _json(found: dict[str, Figure]) -> dict[str, Any]:
-    return {name: asdict(figure) for name, figure in found.items()}
 
 
 def _unique(cases: Iterable[Case]) -> list[Case]:

@@ -1,0 +1,96 @@
+"""Keeps runs among the recorded results: ``python eval/keep.py RUN_FOLDER ...``.
+
+Copies each run's result and Markdown report to ``eval/results/SUITE-METHOD.{json,md}`` and writes
+the overview ``eval/results/README.md`` anew from every result there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from pathlib import Path
+
+from memedit.evaluate.report.result import Result, read_result
+
+RESULTS = Path(__file__).parent / "results"
+COLUMNS = (
+    "reliability",
+    "generalization",
+    "locality",
+    "portability.alias",
+    "portability.reverse",
+    "portability.one_hop",
+    "score",
+    "scope.recall",
+    "scope.false_fire",
+)
+
+
+def main() -> None:
+    """Copies the runs and writes the overview."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("runs", type=Path, nargs="*", help="folders of finished runs")
+    for run in parser.parse_args().runs:
+        result = read_result(run / "result.json")
+        name = f"{result.suite}-{result.method}"
+        shutil.copyfile(run / "result.json", RESULTS / f"{name}.json")
+        shutil.copyfile(run / "report.md", RESULTS / f"{name}.md")
+    paths = sorted(path for path in RESULTS.glob("*-*.json"))
+    (RESULTS / "README.md").write_text(overview([read_result(path) for path in paths]))
+
+
+def overview(results: list[Result]) -> str:
+    """All results, one table a suite."""
+    lines = [
+        "# Recorded results",
+        "",
+        "Greedy answers of the embedded model (SmolLM2-135M-Instruct, float32), judged by whether "
+        "they state a right answer; 95 % intervals in brackets; `score` is CounterFact's, "
+        "teacher-forced. The rows *base* are the unedited model. Each report holds every figure "
+        "and the command that makes it again; `floor.md` is the scope benchmark of the untrained "
+        "floor.",
+    ]
+    for suite in dict.fromkeys(result.suite for result in results):
+        lines += ["", *suite_table([r for r in results if r.suite == suite])]
+    return "\n".join(lines) + "\n"
+
+
+def suite_table(results: list[Result]) -> list[str]:
+    """One suite's methods, a row for each number of live edits."""
+    columns = [c for c in COLUMNS if any(c in r.metrics for r in results)]
+    first = results[0]
+    lines = [
+        f"## {first.suite}",
+        "",
+        f"{first.description} {first.cases.evaluated} cases of `{first.data.path}`.",
+        "",
+        f"| method | live edits | {' | '.join(columns)} |",
+        "|" + "---|" * (len(columns) + 2),
+    ]
+    base = {c: r.metrics[c].base for r in results for c in columns if c in r.metrics}
+    cells = ["–" if base.get(c) is None else percent(base[c]) for c in columns]
+    lines.append(f"| base | – | {' | '.join(cells)} |")
+    for result in results:
+        for k in result.k:
+            cells = [cell(result, k, column) for column in columns]
+            live = f"{result.cases.evaluated}" if k == "all" else k
+            lines.append(f"| {result.method} | {live} | {' | '.join(cells)} |")
+    reports = ", ".join(f"[{r.method}]({r.suite}-{r.method}.md)" for r in results)
+    return [*lines, "", f"Reports: {reports}."]
+
+
+def cell(result: Result, k: str, name: str) -> str:
+    """A figure with its interval."""
+    figure = result.at(k).get(name)
+    if figure is None:
+        return "–"
+    return f"{percent(figure.value)} [{percent(figure.low)}, {percent(figure.high)}]"
+
+
+def percent(share: float | None) -> str:
+    """A share in per cent."""
+    return "–" if share is None else f"{100 * share:.1f}"
+
+
+if __name__ == "__main__":
+    main()
