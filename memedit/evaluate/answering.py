@@ -17,7 +17,7 @@ from memedit.evaluate.suite import Suite
 from memedit.models.local import LocalChatModel
 from memedit.text import begins_unspaced
 
-_Identity = tuple[int, str | None]
+_Identity = tuple[int, str | None, tuple[str, ...]]
 _TextKey = tuple[_Identity, int, tuple[tuple[str, str], ...]]
 _ScoreKey = tuple[_Identity, str, str]
 
@@ -51,19 +51,33 @@ class Answerer:
     def __init__(self) -> None:
         self._texts: dict[_TextKey, Text] = {}
         self._scores: dict[_ScoreKey, Scored] = {}
+        # What the identities in the keys stand for: an object that is gone could lend its
+        # identity to another one.
+        self._models: dict[_Identity, BaseChatModel] = {}
 
     def forget(self) -> None:
         """Drops every remembered answer."""
         self._texts.clear()
         self._scores.clear()
+        self._models.clear()
 
     def remember(self, model: BaseChatModel, suite: Suite, case: Case, outcome: Outcome) -> None:
-        """Takes over the answers of the unedited model to a case's queries."""
+        """Takes over the answers of the unedited model to a case's queries, and their scores.
+
+        An outcome tells what a query cost in all; that is what its text costs from then on, and
+        its scores nothing.
+        """
+        who = self._known(model)
         for query, output in zip(suite.queries(case), outcome.outputs, strict=True):
             if output.text is not None:
                 plan = Plan([HumanMessage(query.prompt)], model)
                 cost = output.seconds, output.prompt_tokens, output.answer_tokens
                 self._texts[_text_key(plan, suite.tokens(query))] = Text(output.text, *cost)
+            for end, likelihood in ((query.new, output.new), (query.true, output.true)):
+                if end and likelihood:
+                    # Where nothing is generated the cost is the scores', which are asked anew.
+                    if output.text is not None:
+                        self._scores[who, query.prompt, end] = Scored(likelihood, 0.0)
 
     def texts(self, plans: Sequence[Plan], max_tokens: Sequence[int]) -> list[Text]:
         """The greedy answer to each plan, as it would be alone.
@@ -73,6 +87,7 @@ class Answerer:
             max_tokens: The most tokens of each answer.
         """
         keys = [_text_key(p, n) for p, n in zip(plans, max_tokens, strict=True)]
+        self._models |= {_identity(plan.model): plan.model for plan in plans}
         new = {key: plan for key, plan in zip(keys, plans, strict=True) if key not in self._texts}
         for who, limit in dict.fromkeys(key[:2] for key in new):
             chosen = {key: plan for key, plan in new.items() if key[:2] == (who, limit)}

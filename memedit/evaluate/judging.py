@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from memedit.errors import EvaluationError
 from memedit.evaluate.answering import Answerer, Scored, Text, can_score
 from memedit.evaluate.cases import Case, Query
 from memedit.evaluate.methods.contract import Plan
@@ -20,13 +22,13 @@ NO_TEXT = Text("", 0.0, 0, 0)
 
 @dataclass(frozen=True)
 class Work:
-    """A case whose queries have been planned.
+    """A case and how its queries are to be answered.
 
     Attributes:
         case: The case.
         queries: Those of its queries that the suite asks.
-        plans: One for each.
         contested: Whether another live edit may rightly answer each.
+        plans: One for each query.
         conditions_met: Whether the unedited model answers each query's conditions.
         after: See :class:`~memedit.evaluate.outcome.Outcome`.
         edit_seconds: What applying the edits took, this case's share.
@@ -34,9 +36,9 @@ class Work:
 
     case: Case
     queries: Sequence[Query]
-    plans: Sequence[Plan]
     contested: Sequence[bool]
-    conditions_met: Sequence[bool | None]
+    plans: Sequence[Plan] = ()
+    conditions_met: Sequence[bool | None] = ()
     after: str = "end"
     edit_seconds: float = 0.0
 
@@ -44,33 +46,39 @@ class Work:
 def judge(works: Sequence[Work], suite: Suite, answerer: Answerer) -> list[Outcome]:
     """The outcome of every case, in order.
 
-    All queries are answered together. If that raises, each case is tried by itself, and the one
-    that raises is recorded as failed with its reason.
+    All queries are answered together. If that raises, each half of the cases is tried by itself,
+    down to the one that raises, which is recorded as failed with its reason.
     """
     try:
         return _judged(works, suite, answerer)
     except Exception as error:  # noqa: BLE001 - what a model raises is a result, not the end
         if len(works) == 1:
             log.warning("case %s failed: %s", works[0].case.id, reason_of(error))
-            return [failed(works[0].case, works[0].queries, reason_of(error), works[0].after)]
-    return [judge([work], suite, answerer)[0] for work in works]
+            return [failed(works[0], reason_of(error))]
+    middle = len(works) // 2
+    return [*judge(works[:middle], suite, answerer), *judge(works[middle:], suite, answerer)]
 
 
-def failed(case: Case, queries: Sequence[Query], reason: str, after: str = "end") -> Outcome:
-    """The outcome of a case that has no answers."""
+def failed(work: Work, reason: str) -> Outcome:
+    """The outcome of a case that has no answers; which queries are contested is known even so."""
     return Outcome(
-        case=case.id,
-        outputs=tuple(Output.unanswered(query) for query in queries),
+        case=work.case.id,
+        outputs=tuple(
+            replace(Output.unanswered(query), contested=contested)
+            for query, contested in zip(work.queries, work.contested, strict=True)
+        ),
         failed=reason,
-        relation=case.relation,
-        edits=len(case.edits),
-        after=after,
+        relation=work.case.relation,
+        edits=len(work.case.edits),
+        after=work.after,
     )
 
 
 def reason_of(error: Exception) -> str:
     """An error in one line."""
-    text = " ".join(str(error).split()) or "no message"
+    # Half of a surrogate pair, quoted from a broken text, could not be written to a file.
+    readable = str(error).encode(errors="backslashreplace").decode()
+    text = " ".join(readable.split()) or "no message"
     return f"{type(error).__name__}: {text[:400]}"
 
 
@@ -158,7 +166,19 @@ def _output(
 
 
 def _likelihood(scored: Scored | None) -> Likelihood | None:
-    return scored.likelihood if scored else None
+    """The likelihood as outcomes hold it.
+
+    Raises:
+        EvaluationError: It is not a number, which neither a file nor a figure can hold.
+    """
+    if scored is None:
+        return None
+    if not math.isfinite(scored.likelihood.log_prob):
+        raise EvaluationError(
+            f"score: a continuation's log-probability is {scored.likelihood.log_prob}.",
+            hint="The model's numbers overflow; load it with another dtype.",
+        )
+    return scored.likelihood
 
 
 def _trace(plan: Plan) -> dict[str, Any]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 from memedit.edit import Edit
 from memedit.errors import EvaluationError
@@ -35,6 +36,9 @@ class Failure:
     outcome: Outcome
 
 
+Steps = Generator[list[Work | Failure], None, None]
+
+
 def grouped(cases: Sequence[Case], k: str, seed: int) -> list[list[Case]]:
     """Cases whose edits are live together: all of them, or k at a time in a seeded random order."""
     if k == "all" or int(k) >= len(cases):
@@ -49,7 +53,8 @@ class Protocol:
 
     :meth:`batch` and :meth:`sequential` give what is to be answered, in lists. A list's plans hold
     at least until the next one is asked for. After a group every edit is reverted, and it is
-    checked that the method is what it was before.
+    checked that the method is what it was before. Close a generator that is not read to its end,
+    so that it reverts.
 
     Args:
         method: The method under test.
@@ -63,94 +68,119 @@ class Protocol:
         self.suite = suite
         self.conditions = conditions
         self.done = done
+        self._live: set[str] = set()  # ids of the edits that have been applied
         self._refused: dict[str, str] = {}
 
-    def batch(self, group: Sequence[Case]) -> Iterator[list[Work | Failure]]:
+    def batch(self, group: Sequence[Case]) -> Steps:
         """All edits of the group, then every query."""
         if all(self.done(case.id, "end") for case in group):
             return
-        before = self.method.state()
-        try:
-            seconds = self._apply(group) / len(group)
-            yield self._planned(group, group, "end", seconds)
-        finally:
-            self._revert(before)
+        with self.reverting():
+            share = self.apply(group) / len(group)
+            yield self._planned(group, group, "end", {case.id: share for case in group})
 
-    def sequential(self, group: Sequence[Case]) -> Iterator[list[Work | Failure]]:
+    def sequential(self, group: Sequence[Case]) -> Steps:
         """One case's edits after the other, each asked at once; all asked again at the end."""
         if all(self.done(case.id, after) for case in group for after in ("own", "end")):
             return
-        before = self.method.state()
-        try:
+        seconds: dict[str, float] = {}
+        with self.reverting():
             for n, case in enumerate(group, 1):
-                seconds = self._apply([case])
+                seconds[case.id] = self.apply([case])
                 yield self._planned([case], group[:n], "own", seconds)
-            yield self._planned(group, group, "end", 0.0)
-        finally:
-            self._revert(before)
+            yield self._planned(group, group, "end", seconds)
 
     # -- edits -----------------------------------------------------------------------------------
 
-    def _apply(self, cases: Sequence[Case]) -> float:
-        """Applies the cases' edits; those that are refused are remembered. Returns seconds."""
-        edits = list({edit.id: edit for case in cases for edit in case.edits}.values())
+    @contextmanager
+    def reverting(self) -> Iterator[None]:
+        """Reverts every edit at the end of the block.
+
+        Raises:
+            EvaluationError: The method is then not what it was before.
+        """
+        before = self.method.state()
+        try:
+            yield
+        finally:
+            self.method.revert()
+            self._live.clear()
+            self._refused.clear()
+            if self.method.state() != before:
+                raise EvaluationError(
+                    f"method {self.method.name!r}: after the revert it is not what it was before.",
+                    hint="Its results would depend on the order of the cases; mend its revert().",
+                )
+
+    def apply(self, cases: Sequence[Case]) -> float:
+        """Applies the cases' edits, each once however many cases make it; returns seconds.
+
+        Edits that are refused are remembered, see :meth:`refusal`.
+        """
+        edits = {edit.id: edit for case in cases for edit in case.edits}
         started = time.perf_counter()
-        if edits:
-            self._apply_edits(edits)
+        self._apply_edits([edit for edit in edits.values() if edit.id not in self._live])
         return time.perf_counter() - started
 
+    def refusal(self, case: Case) -> str | None:
+        """Why one of the case's edits is not live; None where all are."""
+        refused = [self._refused[edit.id] for edit in case.edits if edit.id in self._refused]
+        return f"its edit was refused: {refused[0]}" if refused else None
+
     def _apply_edits(self, edits: list[Edit]) -> None:
+        if not edits:
+            return
         try:
             self.method.apply(edits)
         except Exception as error:  # noqa: BLE001 - a refused edit is a result, not the end
-            if len(edits) == 1:
-                log.warning("edit %s was refused: %s", edits[0].id, reason_of(error))
-                self._refused[edits[0].id] = reason_of(error)
-                return
-            middle = len(edits) // 2
-            self._apply_edits(edits[:middle])
-            self._apply_edits(edits[middle:])
-
-    def _revert(self, before: str) -> None:
-        self.method.revert()
-        self._refused.clear()
-        if self.method.state() != before:
-            raise EvaluationError(
-                f"method {self.method.name!r}: after the revert it is not what it was before.",
-                hint="Its results would depend on the order of the cases; mend its revert().",
-            )
+            reason = reason_of(error)
+        else:
+            self._live.update(edit.id for edit in edits)
+            return
+        if len(edits) == 1:
+            log.warning("edit %s was refused: %s", edits[0].id, reason)
+            self._refused[edits[0].id] = reason
+            return
+        middle = len(edits) // 2
+        self._apply_edits(edits[:middle])
+        self._apply_edits(edits[middle:])
 
     # -- queries ---------------------------------------------------------------------------------
 
     def _planned(
-        self, cases: Sequence[Case], live: Sequence[Case], after: str, seconds: float
+        self, cases: Sequence[Case], live: Sequence[Case], after: str, seconds: dict[str, float]
     ) -> list[Work | Failure]:
         """The planned queries of those cases that have not been asked yet."""
         open_cases = [case for case in cases if not self.done(case.id, after)]
         asked = {case.id: self._queries(case, after) for case in open_cases}
         edits = LiveEdits(live)
         plans = self._plans(open_cases, asked)
-        works: list[Work | Failure] = []
-        for case in open_cases:
-            queries, planned = asked[case.id], plans[case.id]
-            refused = [self._refused[e.id] for e in case.edits if e.id in self._refused]
-            if refused:
-                planned = f"its edit was refused: {refused[0]}"
-            if isinstance(planned, str):
-                works.append(Failure(failed(case, queries, planned, after)))
-                continue
-            met = dict(zip(self.suite.queries(case), self.conditions(case), strict=True))
-            work = Work(
-                case,
-                queries,
-                planned,
-                contested=edits.contested(case, queries),
-                conditions_met=[met[query] for query in queries],
-                after=after,
-                edit_seconds=seconds,
+        return [
+            self._work(
+                Work(
+                    case,
+                    asked[case.id],
+                    contested=edits.contested(case, asked[case.id]),
+                    after=after,
+                    edit_seconds=seconds[case.id],
+                ),
+                plans[case.id],
             )
-            works.append(work)
-        return works
+            for case in open_cases
+        ]
+
+    def _work(self, work: Work, planned: list[Plan] | str) -> Work | Failure:
+        """The work with its plans and conditions, or why it cannot be done."""
+        refusal = self.refusal(work.case)
+        if refusal or isinstance(planned, str):
+            return Failure(failed(work, refusal or str(planned)))
+        try:
+            met = self.conditions(work.case)
+        except Exception as error:  # noqa: BLE001 - what a model raises is a result, not the end
+            return Failure(failed(work, reason_of(error)))
+        by_query = dict(zip(self.suite.queries(work.case), met, strict=True))
+        conditions_met = [by_query[query] for query in work.queries]
+        return replace(work, plans=planned, conditions_met=conditions_met)
 
     def _queries(self, case: Case, after: str) -> list[Query]:
         queries = self.suite.queries(case)
@@ -166,5 +196,7 @@ class Protocol:
         except Exception as error:  # noqa: BLE001 - a case that cannot be planned is a result
             if len(cases) == 1:
                 return {cases[0].id: reason_of(error)}
-            return {case.id: self._plans([case], asked)[case.id] for case in cases}
-        return {case.id: [next(plans) for _ in asked[case.id]] for case in cases}
+        else:
+            return {case.id: [next(plans) for _ in asked[case.id]] for case in cases}
+        middle = len(cases) // 2
+        return self._plans(cases[:middle], asked) | self._plans(cases[middle:], asked)

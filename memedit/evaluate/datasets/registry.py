@@ -25,6 +25,7 @@ from memedit.evaluate.datasets.reader import Reader
 from memedit.evaluate.datasets.source import DataSetError, checksum, read_records
 
 HUB = "hub"
+HUB_PREFIX = "hf://datasets/"
 _ALL: tuple[tuple[Reader, ...], ...] = (
     commonsense.READERS,
     conflict.READERS,
@@ -77,7 +78,9 @@ def load_dataset(name: str, data: str | Path | None = None) -> DataSet:
     Args:
         name: One of :func:`names`.
         data: Its file; or a folder that holds it at any depth, under one of the names it is
-            published by; or None or ``"hub"`` to fetch it from the Hugging Face hub.
+            published by; or a file on the Hugging Face hub,
+            ``"hf://datasets/OWNER/NAME/PATH"``; or None or ``"hub"`` for the place on the hub
+            that the data set is known to have.
 
     Returns:
         The data set; iterate over it for its cases.
@@ -87,7 +90,7 @@ def load_dataset(name: str, data: str | Path | None = None) -> DataSet:
             cannot be read or holds no record; or the hub does not have it or is out of reach.
     """
     known = reader(name)
-    path = _from_hub(known) if data is None or data == HUB else _located(known, Path(data))
+    path = _path(known, HUB if data is None else data)
     next(read_records(path))  # a file without records is refused here, not in mid-run
     return DataSet(known, path)
 
@@ -112,6 +115,15 @@ def reader(name: str) -> Reader:
     )
 
 
+def _path(known: Reader, data: str | Path) -> Path:
+    if str(data).startswith(HUB_PREFIX):
+        owner, name, path = (*str(data).removeprefix(HUB_PREFIX).split("/", 2), "", "")[:3]
+        return _from_hub(known, f"{owner}/{name}:{path}")
+    if data == HUB:
+        return _from_hub(known, known.hub)
+    return _located(known, Path(data))
+
+
 def _located(known: Reader, data: Path) -> Path:
     """``data`` itself, or the one file in the folder that has a name of this data set's."""
     if not data.is_dir():
@@ -133,21 +145,23 @@ def _located(known: Reader, data: Path) -> Path:
     )
 
 
-def _from_hub(known: Reader) -> Path:
-    if known.hub is None:
+def _from_hub(known: Reader, place: str | None) -> Path:
+    """The file at ``"owner/name:path"`` on the hub, from the cache where it is there."""
+    if place is None:
         raise DataSetError(
-            f"The hub has no file of {known.name} that can be read as it is.",
-            hint=f"Get it from {known.source} and give the file, or the folder it is in.",
+            f"{known.name} has no known place on the hub.",
+            hint=f"Get it from {known.source} and give the file, the folder it is in, or "
+            f"{HUB_PREFIX}OWNER/NAME/PATH.",
         )
     from huggingface_hub import hf_hub_download  # seconds to import, and needed only here
     from huggingface_hub.errors import EntryNotFoundError
 
-    repository, _, path = known.hub.partition(":")
+    repository, _, path = place.partition(":")
     try:
         return Path(hf_hub_download(repository, path, repo_type="dataset"))
     except (OSError, EntryNotFoundError, ValueError) as error:
         raise DataSetError(
-            f"{known.name} cannot be fetched from the hub ({known.hub}): {_first_line(error)}.",
+            f"{known.name} cannot be fetched from the hub ({place}): {_first_line(error)}.",
             hint="Go online, or give a file that you have as the data.",
         ) from None
 

@@ -136,6 +136,20 @@ def test_the_hubs_file_is_fetched_by_its_address(tmp_path, monkeypatch, data):
     assert [query.kind for query in case.queries] == ["edit", "locality"]
 
 
+def test_any_file_on_the_hub_can_be_named(tmp_path, monkeypatch):
+    file = tmp_path / "zsre.json"
+    file.write_text(json.dumps([{"subject": "Oslo", "src": "Where is Oslo?", "alt": "Peru"}]))
+    asked = []
+
+    def download(repository, path, *, repo_type):
+        asked.append((repository, path, repo_type))
+        return str(file)
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    assert load_dataset("zsre", "hf://datasets/me/sets/eval/zsre.json").path == file
+    assert asked == [("me/sets", "eval/zsre.json", "dataset")]
+
+
 @pytest.mark.parametrize("error", [OSError("no route"), EntryNotFoundError("no route")])
 def test_a_hub_out_of_reach_says_what_to_do(monkeypatch, error):
     def download(*_, **__):
@@ -147,5 +161,5 @@ def test_a_hub_out_of_reach_says_what_to_do(monkeypatch, error):
 
 
 def test_a_data_set_the_hub_lacks_says_where_it_is():
-    with pytest.raises(DataSetError, match=r"The hub has no file of mquake.*github\.com/princeton"):
+    with pytest.raises(DataSetError, match=r"mquake has no known place.*github\.com/princeton"):
         load_dataset("mquake")
