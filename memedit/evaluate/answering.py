@@ -62,22 +62,22 @@ class Answerer:
         self._models.clear()
 
     def remember(self, model: BaseChatModel, suite: Suite, case: Case, outcome: Outcome) -> None:
-        """Takes over the answers of the unedited model to a case's queries, and their scores.
+        """Takes over the unedited model's answers to a case's queries, and their scores.
 
-        An outcome tells what a query cost in all; that is what its text costs from then on, and
-        its scores nothing.
+        An outcome says what a query cost in all, so each part is taken to cost the same: a method
+        that needs every part again is charged the right sum.
         """
-        who = self._known(model)
+        self._models[who := _identity(model)] = model
         for query, output in zip(suite.queries(case), outcome.outputs, strict=True):
+            ends = ((query.new, output.new), (query.true, output.true))
+            scores = {end: likelihood for end, likelihood in ends if end and likelihood}
+            seconds = output.seconds / max(1, len(scores) + (output.text is not None))
+            for end, likelihood in scores.items():
+                self._scores[who, query.prompt, end] = Scored(likelihood, seconds)
             if output.text is not None:
-                plan = Plan([HumanMessage(query.prompt)], model)
-                cost = output.seconds, output.prompt_tokens, output.answer_tokens
-                self._texts[_text_key(plan, suite.tokens(query))] = Text(output.text, *cost)
-            for end, likelihood in ((query.new, output.new), (query.true, output.true)):
-                if end and likelihood:
-                    # Where nothing is generated the cost is the scores', which are asked anew.
-                    if output.text is not None:
-                        self._scores[who, query.prompt, end] = Scored(likelihood, 0.0)
+                key = _text_key(Plan([HumanMessage(query.prompt)], model), suite.tokens(query))
+                cost = seconds, output.prompt_tokens, output.answer_tokens
+                self._texts[key] = Text(output.text, *cost)
 
     def texts(self, plans: Sequence[Plan], max_tokens: Sequence[int]) -> list[Text]:
         """The greedy answer to each plan, as it would be alone.
@@ -109,7 +109,7 @@ class Answerer:
             prompts: The queries.
             ends: The continuations, without their leading space.
         """
-        models = {_identity(plan.model): plan.model for plan in plans}
+        self._models |= {_identity(plan.model): plan.model for plan in plans}
         keys = [
             (_identity(plan.model), plan.context + prompt, end)
             for plan, prompt, end in zip(plans, prompts, ends, strict=True)
@@ -117,7 +117,7 @@ class Answerer:
         new = [key for key in dict.fromkeys(keys) if key not in self._scores]
         for who in dict.fromkeys(key[0] for key in new):
             chosen = [key for key in new if key[0] == who]
-            self._scores |= dict(zip(chosen, _scored(models[who], chosen), strict=True))
+            self._scores |= dict(zip(chosen, _scored(self._models[who], chosen), strict=True))
         return [self._scores[key] for key in keys]
 
 
@@ -134,8 +134,8 @@ def spaced(prompt: str, end: str) -> str:
 def _identity(model: BaseChatModel) -> _Identity:
     """Equal for models that answer alike."""
     if isinstance(model, LocalChatModel):
-        return id(model.engine), model.adapter
-    return id(model), None
+        return id(model.engine), model.adapter, tuple(model.stop or ())
+    return id(model), None, ()
 
 
 def _text_key(plan: Plan, max_tokens: int) -> _TextKey:

@@ -30,6 +30,8 @@ Kind = Literal[
 ]
 Test = Literal["OR", "AND"]
 NO_META: Mapping[str, Any] = MappingProxyType({})
+# Of a query about another subject that asks for the relation of the case's own edit.
+NEIGHBOUR: Mapping[str, Any] = MappingProxyType({"same_relation": True})
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,8 @@ class Query:
         test: How the queries of a group make one result: any right, or all.
         conditions: What the unedited model must answer for the group to count (RippleEdits).
         label: The data set's own name of the test, such as ``"Compositionality_I"``.
-        meta: Whatever else a metric needs: ``hop`` (place in the chain), ``edited`` (bool).
+        meta: Whatever else is needed: ``hop`` (place in the chain), ``edited`` (bool),
+            ``same_relation`` (whether it asks for the case's own relation).
     """
 
     prompt: str

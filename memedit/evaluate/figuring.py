@@ -33,17 +33,22 @@ def figured(folder: RunFolder, suite: Suite, seed: int, peaks: dict[str, Figure]
         peaks: The peak memory of the process that ran.
     """
     outcomes = {k: folder.outcomes(outcomes_name(k)) for k in suite.k}
-    base = folder.outcomes(BASE)
+    recorded = folder.outcomes(BASE)
     alone = [Alone.from_dict(line) for line in folder.lines(ALONE)]
-    sweep = {k: _figures(found, base, suite, seed) for k, found in outcomes.items()}
     largest = suite.k[-1]
     ends = [outcome for outcome in outcomes[largest] if outcome.after == "end"]
+    failed = {outcome.case for outcome in ends if outcome.failed is not None}
+    # A case on which only the base failed would make the base look worse than it is.
+    base = [o for o in recorded if o.failed is None or o.case in failed]
+    sweep = {k: _figures(found, base, suite, seed) for k, found in outcomes.items()}
     sweep[largest] |= alone_figures(alone, ends) | peaks
     failures = [outcome for outcome in ends if outcome.failed is not None]
     return {
         "counts": {
             "evaluated": len(ends),
             "failed": len(failures),
+            "base_failed": len(recorded) - len(base),
+            "contested": sum(output.contested for o in ends for output in o.outputs),
             "failures": [{"case": o.case, "reason": str(o.failed)} for o in failures],
         },
         "metrics": _json(sweep[largest]),

@@ -14,8 +14,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +52,25 @@ def _complete_lines(path: Path) -> list[dict[str, Any]]:
         return []
     # Only "\n" ends a line: splitlines would also split at U+2028 inside a text.
     *whole, _torn = path.read_bytes().split(b"\n")
-    return [json.loads(line) for line in whole]
+    try:
+        return [json.loads(line) for line in whole]
+    except ValueError as error:
+        raise EvaluationError(
+            f"out: a line of {str(path)!r} is not valid JSON ({error}).",
+            hint="Delete the file; its cases are then asked again.",
+        ) from error
+
+
+def _differences(
+    theirs: Mapping[str, Any], ours: Mapping[str, Any], inside: str = ""
+) -> Iterator[str]:
+    """What two runs' identities differ in, field by field."""
+    for name in dict.fromkeys([*ours, *theirs]):
+        a, b = theirs.get(name), ours.get(name)
+        if isinstance(a, Mapping) and isinstance(b, Mapping):
+            yield from _differences(a, b, f"{inside}{name}.")
+        elif a != b:
+            yield f"{inside}{name} is {a!r}, not {b!r}"
 
 
 def _cut_torn_line(path: Path) -> None:
@@ -117,11 +134,9 @@ class RunFolder:
             self.write_json(MANIFEST, manifest)
             return manifest
         if found.get("key") != manifest["key"]:
-            theirs, ours = found.get("identity", {}), manifest["identity"]
-            differ = [n for n in ours if theirs.get(n) != ours[n]]
-            details = "; ".join(f"{n} is {theirs.get(n)!r}, not {ours[n]!r}" for n in differ[:3])
+            differences = list(_differences(found.get("identity", {}), manifest["identity"]))
             raise EvaluationError(
-                f"out: {str(self.path)!r} holds another run ({details}).",
+                f"out: {str(self.path)!r} holds another run ({'; '.join(differences[:3])}).",
                 hint="Choose another folder, or delete this one.",
             )
         return dict(found)
@@ -150,7 +165,8 @@ class RunFolder:
             _cut_torn_line(path)
             self._whole.add(path)
         with path.open("ab") as file:
-            file.write(text.encode())
+            # Half of a surrogate pair in a broken text is kept as it is; json reads it back.
+            file.write(text.encode(errors="surrogatepass"))
             file.flush()
             os.fsync(file.fileno())
 
@@ -181,9 +197,3 @@ class RunFolder:
             file.flush()
             os.fsync(file.fileno())
         new.replace(path)
-
-    def copy_from(self, other: Path) -> None:
-        """Takes over another folder's file of outcomes, under its name."""
-        new = self.path / (other.name + ".new")
-        shutil.copyfile(other, new)
-        new.replace(self.path / other.name)

@@ -31,6 +31,7 @@ class Work:
         plans: One for each query.
         conditions_met: Whether the unedited model answers each query's conditions.
         after: See :class:`~memedit.evaluate.outcome.Outcome`.
+        live: How many edits are live.
         edit_seconds: What applying the edits took, this case's share.
     """
 
@@ -40,6 +41,7 @@ class Work:
     plans: Sequence[Plan] = ()
     conditions_met: Sequence[bool | None] = ()
     after: str = "end"
+    live: int = 0
     edit_seconds: float = 0.0
 
 
@@ -70,6 +72,7 @@ def failed(work: Work, reason: str) -> Outcome:
         failed=reason,
         relation=work.case.relation,
         edits=len(work.case.edits),
+        live=work.live,
         after=work.after,
     )
 
@@ -109,6 +112,7 @@ def _judged(works: Sequence[Work], suite: Suite, answerer: Answerer) -> list[Out
             relation=work.case.relation,
             references=work.case.references,
             edits=len(work.case.edits),
+            live=work.live,
             edit_seconds=work.edit_seconds,
             after=work.after,
         )
@@ -194,8 +198,8 @@ def _trace(plan: Plan) -> dict[str, Any]:
 
 
 def _right_edit(query: Query, plan: Plan, case: Case) -> bool | None:
-    """Whether the surest edit that fired is the query's, or one that took its place."""
+    """Whether every edit that fired is the query's, or one that took its place."""
     if not query.fires or plan.route is None or not plan.edits:
         return None
     expected = case.edits[query.edit]
-    return plan.edits[0].id == expected.id or plan.edits[0].key == expected.key
+    return all(edit.id == expected.id or edit.key == expected.key for edit in plan.edits)

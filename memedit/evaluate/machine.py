@@ -98,10 +98,22 @@ def model_facts(model: BaseChatModel, name: str) -> dict[str, str | None]:
     network = model.engine.model
     return {
         "name": name,
-        "hash": weights_fingerprint(network),
+        "hash": weights_fingerprint(network, salt=_format(model)),
         "dtype": str(network.dtype).removeprefix("torch."),
         "device": str(network.device),
     }
+
+
+def _format(model: LocalChatModel) -> str:
+    """What beside the weights decides a local model's greedy answers."""
+    tokens = model.engine.tokens
+    generation = model.engine.model.generation_config.to_json_string()
+    return f"{tokens.tokenizer.chat_template}{generation}{model.adapter}"
+
+
+def versions() -> dict[str, str]:
+    """The libraries that compute answers and vectors."""
+    return {name: metadata.version(name) for name in PACKAGES[:3]}
 
 
 def peak_rss_mb() -> float:

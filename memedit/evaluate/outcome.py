@@ -110,6 +110,7 @@ class Outcome:
         relation: The case's relation.
         references: The case's reference texts.
         edits: How many edits the case makes.
+        live: How many edits were live when it was asked.
         edit_seconds: What applying the case's edits took.
         refused: Edits the method could not take, with its reason.
         after: ``"end"`` for the test with all k edits live; ``"own"`` in sequential editing for
@@ -122,6 +123,7 @@ class Outcome:
     relation: str = ""
     references: tuple[str, ...] = ()
     edits: int = 0
+    live: int = 0
     edit_seconds: float = 0.0
     refused: tuple[str, ...] = ()
     after: str = "end"

@@ -77,7 +77,8 @@ class Protocol:
             return
         with self.reverting():
             share = self.apply(group) / len(group)
-            yield self._planned(group, group, "end", {case.id: share for case in group})
+            seconds = {case.id: share for case in group}
+            yield self._planned(group, LiveEdits(group), "end", seconds)
 
     def sequential(self, group: Sequence[Case]) -> Steps:
         """One case's edits after the other, each asked at once; all asked again at the end."""
@@ -85,10 +86,12 @@ class Protocol:
             return
         seconds: dict[str, float] = {}
         with self.reverting():
-            for n, case in enumerate(group, 1):
+            live = LiveEdits()
+            for case in group:
                 seconds[case.id] = self.apply([case])
-                yield self._planned([case], group[:n], "own", seconds)
-            yield self._planned(group, group, "end", seconds)
+                live.add(case)
+                yield self._planned([case], live, "own", seconds)
+            yield self._planned(group, live, "end", seconds)
 
     # -- edits -----------------------------------------------------------------------------------
 
@@ -118,8 +121,11 @@ class Protocol:
         Edits that are refused are remembered, see :meth:`refusal`.
         """
         edits = {edit.id: edit for case in cases for edit in case.edits}
+        new = [edit for edit in edits.values() if edit.id not in self._live]
+        if not new:
+            return 0.0
         started = time.perf_counter()
-        self._apply_edits([edit for edit in edits.values() if edit.id not in self._live])
+        self._apply_edits(new)
         return time.perf_counter() - started
 
     def refusal(self, case: Case) -> str | None:
@@ -128,14 +134,14 @@ class Protocol:
         return f"its edit was refused: {refused[0]}" if refused else None
 
     def _apply_edits(self, edits: list[Edit]) -> None:
-        if not edits:
-            return
         try:
             self.method.apply(edits)
         except Exception as error:  # noqa: BLE001 - a refused edit is a result, not the end
             reason = reason_of(error)
         else:
-            self._live.update(edit.id for edit in edits)
+            for edit in edits:
+                self._live.add(edit.id)
+                self._refused.pop(edit.id, None)
             return
         if len(edits) == 1:
             log.warning("edit %s was refused: %s", edits[0].id, reason)
@@ -148,20 +154,20 @@ class Protocol:
     # -- queries ---------------------------------------------------------------------------------
 
     def _planned(
-        self, cases: Sequence[Case], live: Sequence[Case], after: str, seconds: dict[str, float]
+        self, cases: Sequence[Case], live: LiveEdits, after: str, seconds: dict[str, float]
     ) -> list[Work | Failure]:
         """The planned queries of those cases that have not been asked yet."""
         open_cases = [case for case in cases if not self.done(case.id, after)]
         asked = {case.id: self._queries(case, after) for case in open_cases}
-        edits = LiveEdits(live)
         plans = self._plans(open_cases, asked)
         return [
             self._work(
                 Work(
                     case,
                     asked[case.id],
-                    contested=edits.contested(case, asked[case.id]),
+                    contested=live.contested(case, asked[case.id]),
                     after=after,
+                    live=len(self._live),
                     edit_seconds=seconds[case.id],
                 ),
                 plans[case.id],

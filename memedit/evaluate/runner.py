@@ -5,9 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
+import logging
+import math
 import time
-from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager, closing
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -17,18 +19,24 @@ from typing import Protocol as Interface
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import HumanMessage
 
-from memedit.evaluate.alone import ask_alone, sampled
+from memedit.evaluate.alone import ask_alone, ask_unedited, sampled
 from memedit.evaluate.answering import Answerer
 from memedit.evaluate.cases import Case, Malformed
 from memedit.evaluate.datasets import DataSet
 from memedit.evaluate.figuring import figured
-from memedit.evaluate.folder import ALONE, BASE, RESULT, RunFolder, outcomes_name
-from memedit.evaluate.judging import Work, judge
-from memedit.evaluate.machine import code_version, machine, model_facts, peak_gpu_mb, peak_rss_mb
+from memedit.evaluate.folder import ALONE, BASE, MANIFEST, RESULT, RunFolder, outcomes_name
+from memedit.evaluate.judging import Work, judge, reason_of
+from memedit.evaluate.machine import (
+    code_version,
+    machine,
+    model_facts,
+    peak_gpu_mb,
+    peak_rss_mb,
+    versions,
+)
 from memedit.evaluate.methods.contract import Method, Plan
 from memedit.evaluate.methods.unedited import Unedited
 from memedit.evaluate.metrics import (
-    Figure,
     mean_figure,
 )
 from memedit.evaluate.metrics.match import states
@@ -41,6 +49,9 @@ from memedit.evaluate.suite import Suite
 # that a killed run has to do again.
 CHUNK = 512
 CONDITION_TOKENS = 24
+BASE_GROUP = 256  # cases
+
+log = logging.getLogger(__name__)
 
 
 class Progress(Interface):
@@ -69,7 +80,7 @@ class Job:
         data: The data set.
         seed: Of the groups of k edits, the sample asked alone and the bootstrap.
         limit: At most this many records; None for all.
-        alone: How many cases are also asked one query at a time.
+        alone: How many queries, in whole cases, are also asked one at a time.
         command: What reproduces the run.
     """
 
@@ -80,7 +91,7 @@ class Job:
     data: DataSet
     seed: int = 0
     limit: int | None = None
-    alone: int = 8
+    alone: int = 24
     command: str = ""
 
     def identity(self) -> dict[str, Any]:
@@ -91,6 +102,8 @@ class Job:
             "model": model_facts(self.model, self.model_name),
             "data": self.data.checksum,
             "code": code_version(),
+            "versions": versions(),
+            "server": getattr(self.model, "openai_api_base", None),
             "seed": self.seed,
             "limit": self.limit,
             "alone": self.alone,
@@ -123,6 +136,7 @@ def run(job: Job, out: Path, shared: Path, progress: Progress) -> Result:
         "identity": identity,
         "started": _now(),
         "seconds": 0.0,
+        "peaks": {},
     }
     with closing(RunFolder(out)) as folder:
         manifest = folder.claim(manifest)
@@ -138,7 +152,8 @@ def run(job: Job, out: Path, shared: Path, progress: Progress) -> Result:
             stages.alone()
         finally:
             manifest["seconds"] += time.perf_counter() - started
-            folder.write_json("run.json", manifest)
+            manifest["peaks"] = _peaks(manifest["peaks"])
+            folder.write_json(MANIFEST, manifest)
         result = stages.result(manifest)
         folder.write_json(RESULT, result.to_dict())
         return result
@@ -174,17 +189,34 @@ class _Stages:
             del identity["suite"][name]
         with closing(RunFolder(self.shared / f"base-{key_of(identity)}")) as folder:
             folder.claim({"key": key_of(identity), "identity": identity})
-            done = {outcome.case for outcome in folder.outcomes(BASE)}
-            method = Unedited(self.job.model)
-            protocol = Protocol(method, self.suite, self._conditions, lambda case, _: case in done)
-            self._run(protocol, [self.cases], folder, BASE, len(done), "base")
+            # What failed is tried again: the reason may have been a server that was away.
+            done = {o.case for o in folder.outcomes(BASE) if o.failed is None}
+            protocol = Protocol(
+                Unedited(self.job.model), self.suite, self._conditions, lambda *_: False
+            )
+            self._run(protocol, self._unedited_groups(done), folder, BASE, done, "base")
             wanted = {case.id for case in self.cases}
             outcomes = [o for o in folder.outcomes(BASE) if o.case in wanted]
         self.base_outcomes = {outcome.case: outcome for outcome in outcomes}
-        have = {outcome.case for outcome in self.folder.outcomes(BASE)}
-        missing = [o for o in [*outcomes, *self.malformed] if o.case not in have]
-        self.folder.append(BASE, missing)
+        have = {outcome.case: outcome for outcome in self.folder.outcomes(BASE)}
+        found = [*outcomes, *self.malformed]
+        self.folder.append(BASE, [o for o in found if have.get(o.case) != o])
         self._remember_base()
+
+    def _unedited_groups(self, done: Container[str]) -> Iterator[list[Case]]:
+        """The cases to ask of the base model, without edits, so that nothing is contested.
+
+        The conditions of a group have been answered together when it is given.
+        """
+        bare = [replace(case, edits=()) for case in self.cases if case.id not in done]
+        for start in range(0, len(bare), BASE_GROUP):
+            group = bare[start : start + BASE_GROUP]
+            plans = [plan for case in group for plan in self._condition_plans(case)]
+            try:
+                self.answerer.texts(plans, [CONDITION_TOKENS] * len(plans))
+            except Exception as error:  # noqa: BLE001 - each case's own are asked with the case
+                log.warning("conditions could not be answered together: %s", reason_of(error))
+            yield group
 
     def _remember_base(self) -> None:
         """Lets the method share the base model's answers where it asks exactly the same."""
@@ -193,14 +225,16 @@ class _Stages:
             if outcome.failed is None:
                 self.answerer.remember(self.job.model, self.suite, case, outcome)
 
+    def _condition_plans(self, case: Case) -> list[Plan]:
+        prompts = [c.prompt for query in self.suite.queries(case) for c in query.conditions]
+        return [Plan([HumanMessage(prompt)], self.job.model) for prompt in prompts]
+
     def _conditions(self, case: Case) -> list[bool | None]:
         """Whether the unedited model answers every condition of each query; None without any."""
-        queries = self.suite.queries(case)
-        prompts = [c.prompt for query in queries for c in query.conditions]
-        plans = [Plan([HumanMessage(prompt)], self.job.model) for prompt in prompts]
+        plans = self._condition_plans(case)
         texts = iter(self.answerer.texts(plans, [CONDITION_TOKENS] * len(plans)))
         met: list[bool | None] = []
-        for query in queries:
+        for query in self.suite.queries(case):
             right = [states(next(texts).text, c.answers) for c in query.conditions]
             met.append(all(right) if right else None)
         return met
@@ -211,13 +245,17 @@ class _Stages:
         """The method's outcomes with ``k`` edits live."""
         name = outcomes_name(k)
         recorded = self.folder.outcomes(name)
-        done = {(outcome.case, outcome.after) for outcome in recorded}
-        self.folder.append(name, [m for m in self.malformed if (m.case, m.after) not in done])
+        # What failed is tried again, as with the base model; a malformed record stays one.
+        gone = {outcome.case for outcome in self.malformed}
+        done = {(o.case, o.after) for o in recorded if o.failed is None or o.case in gone}
+        tests = ("own", "end") if self.suite.protocol == "sequential" else ("end",)
+        malformed = [replace(outcome, after=after) for outcome in self.malformed for after in tests]
+        self.folder.append(name, [m for m in malformed if (m.case, m.after) not in done])
         protocol = Protocol(
             self.job.method, self.suite, self._base_conditions, lambda *case: case in done
         )
         groups = grouped(self.cases, k, self.job.seed)
-        finished = sum(after == "end" for _, after in done)
+        finished = {case for case, after in done if after == "end"}
         self._run(protocol, groups, self.folder, name, finished, f"{self.job.method.name}, k={k}")
 
     def _base_conditions(self, case: Case) -> list[bool | None]:
@@ -229,28 +267,31 @@ class _Stages:
     def _run(
         self,
         protocol: Protocol,
-        groups: Sequence[Sequence[Case]],
+        groups: Iterable[Sequence[Case]],
         folder: RunFolder,
         name: str,
-        finished: int,
+        finished: Container[str],
         what: str,
     ) -> None:
         """Answers what the protocol plans, and writes it as it comes."""
         sequential = self.suite.protocol == "sequential" and name != BASE
+        steps_of = protocol.sequential if sequential else protocol.batch
+        detached = protocol.method.detached
         with self.progress(what, len(self.cases)) as advance:
-            advance(min(finished, len(self.cases)))
+            advance(sum(case.id in finished for case in self.cases))
             waiting: list[Work] = []
             for group in groups:
-                for planned in (protocol.sequential if sequential else protocol.batch)(group):
-                    failures = [w.outcome for w in planned if isinstance(w, Failure)]
-                    folder.append(name, failures)
-                    advance(sum(outcome.after == "end" for outcome in failures))
-                    waiting += [w for w in planned if isinstance(w, Work)]
-                    if not protocol.method.detached or _queries(waiting) >= CHUNK:
-                        self._answer(waiting, folder, name, advance)
-                        waiting = []
-                    if not protocol.method.detached:
-                        self.answerer.forget()
+                with closing(steps_of(group)) as steps:
+                    for planned in steps:
+                        failures = [w.outcome for w in planned if isinstance(w, Failure)]
+                        folder.append(name, failures)
+                        advance(sum(outcome.after == "end" for outcome in failures))
+                        waiting += [w for w in planned if isinstance(w, Work)]
+                        if not detached:
+                            self.answerer.forget()  # the weights are others than they were
+                        if not detached or _queries(waiting) >= CHUNK:
+                            self._answer(waiting, folder, name, advance)
+                            waiting = []
             self._answer(waiting, folder, name, advance)
 
     def _answer(
@@ -267,32 +308,53 @@ class _Stages:
         """A sample of cases asked one query at a time, at the largest k."""
         if not self.job.alone or not self.cases:
             return
-        done = {line["case"] for line in self.folder.lines(ALONE)}
-        method = self.job.method
+        done = {(line["case"], line["query"]) for line in self.folder.lines(ALONE)}
         groups = grouped(self.cases, self.job.suite.k[-1], self.job.seed)
-        chosen = sampled(groups, self.job.alone, self.job.seed)
+        each = sum(map(self._asked, self.cases)) / len(self.cases)
+        chosen = sampled(groups, math.ceil(self.job.alone / max(each, 1.0)), self.job.seed)
         with self.progress("one at a time", sum(len(cases) for _, cases in chosen)) as advance:
             for group, cases in chosen:
-                left = [case for case in cases if case.id not in done]
+                places = {
+                    case: [i for i in range(self._asked(case)) if (case.id, i) not in done]
+                    for case in cases
+                }
+                left = {case: open_ for case, open_ in places.items() if open_}
                 advance(len(cases) - len(left))
-                if not left:
-                    continue
-                edits = list({edit.id: edit for case in group for edit in case.edits}.values())
-                method.apply(edits)
+                if left:
+                    self._ask_alone(group, left, advance)
+
+    def _ask_alone(
+        self, group: Sequence[Case], places: Mapping[Case, Sequence[int]], advance: Advance
+    ) -> None:
+        """Asks the queries at ``places`` of cases of a group, all the group's edits live."""
+        method = self.job.method
+        unedited = {case: ask_unedited(self.job.model, case, self.suite) for case in places}
+        protocol = Protocol(method, self.suite, self._base_conditions, lambda *_: False)
+        with protocol.reverting():
+            protocol.apply(group)
+            with suppress(Exception):  # what a method raises here it raises again, recorded
                 method.plan(["warm up"])
-                try:
-                    for case in left:
-                        asked = list(ask_alone(method, self.job.model, case, self.suite))
-                        self.folder.append_lines(ALONE, [answer.to_dict() for answer in asked])
-                        advance(1)
-                finally:
-                    method.revert()
+            for case, open_ in places.items():
+                answers = ask_alone(
+                    method,
+                    case,
+                    self.suite,
+                    places=open_,
+                    unedited=unedited[case],
+                    refusal=protocol.refusal(case),
+                )
+                self.folder.append_lines(ALONE, [answer.to_dict() for answer in answers])
+                advance(1)
+
+    def _asked(self, case: Case) -> int:
+        return len(self.suite.queries(case))
 
     # -- result ----------------------------------------------------------------------------------
 
     def result(self, manifest: dict[str, Any]) -> Result:
         """Everything on record, as one object."""
-        parts = figured(self.folder, self.suite, self.job.seed, _peaks())
+        peaks = {name: mean_figure([value]) for name, value in manifest["peaks"].items()}
+        parts = figured(self.folder, self.suite, self.job.seed, peaks)
         counts = parts.pop("counts")
         identity = manifest["identity"]
         data = {
@@ -325,10 +387,10 @@ class _Stages:
         return Result.from_dict(data)
 
 
-def _peaks() -> dict[str, Figure]:
-    gpu = peak_gpu_mb()
-    found = {"peak_rss_mb": mean_figure([peak_rss_mb()])}
-    return found | ({"peak_gpu_mb": mean_figure([gpu])} if gpu is not None else {})
+def _peaks(before: Mapping[str, float]) -> dict[str, float]:
+    """The most memory of any process that worked on the run, MiB by figure."""
+    now = {"peak_rss_mb": peak_rss_mb(), "peak_gpu_mb": peak_gpu_mb()}
+    return {n: max(x, before.get(n, 0.0)) for n, x in now.items() if x is not None}
 
 
 def _unique(cases: Iterable[Case]) -> list[Case]:

@@ -6,9 +6,9 @@ import difflib
 import tomllib
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from memedit.errors import EvaluationError
 from memedit.evaluate.cases import Case, Kind, Query
@@ -51,6 +51,12 @@ class Suite(BaseModel):
     k: tuple[str, ...] = ("all",)
     protocol: Protocol = "batch"
 
+    @field_validator("k", mode="before")
+    @classmethod
+    def _read_k(cls, value: Any) -> tuple[str, ...]:
+        """Numbers may stand in a file as such: ``k = [1, 100, "all"]``."""
+        return parse_k(",".join(map(str, value if isinstance(value, list | tuple) else [value])))
+
     def queries(self, case: Case) -> tuple[Query, ...]:
         """The queries of a case that the suite asks."""
         asked: dict[str, int] = {}
@@ -85,7 +91,7 @@ def load_suite(name: str) -> Suite:
     if path.suffix == ".toml":
         if not path.is_file():
             raise EvaluationError(f"suite: there is no file {name!r}.", hint="Check the path.")
-        return _read(path.stem, path.read_text(encoding="utf-8"))
+        return _read(path.stem, path.read_bytes())
     if name not in suite_names():
         near = difflib.get_close_matches(name, suite_names(), n=2)
         raise EvaluationError(
@@ -95,7 +101,7 @@ def load_suite(name: str) -> Suite:
             else f"There are: {', '.join(suite_names())}; or give a .toml file.",
         )
     file = resources.files(PACKAGE) / f"{name}.toml"
-    return _read(name, file.read_text(encoding="utf-8"))
+    return _read(name, file.read_bytes())
 
 
 def parse_k(text: str) -> tuple[str, ...]:
@@ -110,15 +116,15 @@ def parse_k(text: str) -> tuple[str, ...]:
             raise EvaluationError(
                 f"k: {part!r} is not a number of edits.", hint="Give numbers from 1, or 'all'."
             )
-    return tuple(sorted(set(parts), key=lambda k: float("inf") if k == "all" else int(k)))
+    numbers = sorted({int(part) for part in parts if part != "all"})
+    return (*map(str, numbers), *(["all"] if "all" in parts else []))
 
 
-def _read(name: str, text: str) -> Suite:
+def _read(name: str, raw: bytes) -> Suite:
     try:
-        data = tomllib.loads(text)
-        suite = Suite.model_validate({"name": name} | data)
-        return suite.model_copy(update={"k": parse_k(",".join(map(str, suite.k)))})
-    except tomllib.TOMLDecodeError as error:
+        data = tomllib.loads(raw.decode())
+        return Suite.model_validate({"name": name} | data)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise EvaluationError(
             f"suite {name!r}: not valid TOML ({error}).", hint="Mend the file."
         ) from error

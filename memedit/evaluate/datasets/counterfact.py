@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from memedit.edit import Edit
-from memedit.evaluate.cases import Case, Dropped, Kind, Query
+from memedit.evaluate.cases import NEIGHBOUR, Case, Dropped, Kind, Query
 from memedit.evaluate.datasets import checks
 from memedit.evaluate.datasets.checks import Fields
 from memedit.evaluate.datasets.reader import Reader
@@ -71,7 +71,9 @@ class _Words:
     def unchanged(self, prompt: str, kind: Kind, fires: bool | None = False) -> Query:
         """A query that the true target answers before and after."""
         true = (self.true,)
-        return Query(prompt, kind, true, true, fires=fires, new=self.new, true=self.true)
+        return Query(
+            prompt, kind, true, true, fires=fires, new=self.new, true=self.true, meta=NEIGHBOUR
+        )
 
 
 def _flat(data: Fields, edit: Edit, words: _Words) -> Iterator[Query]:
@@ -95,7 +97,7 @@ def _original(data: Fields, edit: Edit, words: _Words) -> Iterator[Query]:
         yield words.unchanged(prompt, "distracting", fires=None)
     for prompt in prompts("attribute_prompts"):
         has = (words.new,)
-        yield Query(prompt, "attribute", has, has, fires=False)
+        yield Query(prompt, "attribute", has, has, fires=False, meta=NEIGHBOUR)
     for prompt in dict.fromkeys(prompts("generation_prompts")):
         yield Query(prompt, "generation")
     yield from chain(_unrelated(data), portability(data))

@@ -6,7 +6,8 @@ model's own answers, and EasyEdit's portability file.
 
 The fields: ``src`` is the edit's question and ``alt`` its new answer; ``answers`` (true) and
 ``pred`` (what MEND's model answered) are the old ones; ``rephrase`` is the rephrasing; ``loc`` is
-asked without the prefix ``nq question: `` that MEND puts before it, and ``loc_ans`` is its answer;
+asked without the prefix ``nq question: `` that MEND puts before it (and MEMIT scores it with, and
+with a question mark), and ``loc_ans`` is its answer;
 ``portability`` is the question one hop further on.
 """
 

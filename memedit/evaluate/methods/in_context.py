@@ -7,7 +7,9 @@ retriever does (Zhong et al. 2023, arXiv 2305.14795), with no threshold: some ed
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -55,14 +57,17 @@ class InContext:
 
     def plan(self, queries: Sequence[str]) -> list[Plan]:
         """Every query with its nearest edits before it."""
+        started = time.perf_counter()
         if not self._edits or not queries:
             return [Plan([HumanMessage(query)], self.model) for query in queries]
         cosines = self.encoder.encode(queries) @ self._vectors.T
         order = np.argsort(-cosines, axis=1, kind="stable")[:, : self.facts]
-        return [
-            self._plan(q, row, cosines[i])
-            for i, (q, row) in enumerate(zip(queries, order, strict=True))
+        plans = [
+            self._plan(query, row, cosines[i])
+            for i, (query, row) in enumerate(zip(queries, order, strict=True))
         ]
+        seconds = (time.perf_counter() - started) / len(queries)
+        return [replace(plan, seconds=seconds) for plan in plans]
 
     def ask(self, query: str, max_tokens: int) -> tuple[str, Plan]:
         """One answer."""

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import HumanMessage
+from langchain_core.messages import BaseMessage, HumanMessage
 
 from memedit.edit import Edit
 from memedit.evaluate.methods.contract import Plan
@@ -67,10 +65,14 @@ class MemoryPipeline:
 
     def ask(self, query: str, max_tokens: int) -> tuple[str, Plan]:
         """One answer from the edited model."""
-        started = time.perf_counter()
         answer = self.edited.ask(query, max_tokens=max_tokens)
-        plan = self._plan(answer.decision, self.edited.base, [HumanMessage(query)])
-        return answer.text, replace(plan, seconds=time.perf_counter() - started)
+        decision = answer.decision
+        model: BaseChatModel = self.edited.base
+        messages: list[BaseMessage] = [HumanMessage(query)]
+        if decision.edits:
+            model = self.edited.counterfactual
+            messages = self.edited.role.messages(messages, decision.edits, decision.question)
+        return answer.text, self._plan(decision, model, messages)
 
     def revert(self) -> None:
         """Begins a new store; the old one is deleted."""
@@ -91,7 +93,7 @@ class MemoryPipeline:
         self.memory = EditMemory.open(Path(self._folder.name) / "edits.db", encoder=self.encoder)
         self.edited = EditedModel(self.model, self.memory, threshold=self.threshold)
 
-    def _plan(self, decision: Decision, model: BaseChatModel, messages: list[Any]) -> Plan:
+    def _plan(self, decision: Decision, model: BaseChatModel, messages: list[BaseMessage]) -> Plan:
         return Plan(
             messages=messages,
             model=model,

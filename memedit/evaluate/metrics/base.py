@@ -128,7 +128,7 @@ class Mean(Metric):
         if self.at == "own":
             if view.own is None:
                 return []
-            view = View(view.own, view.base)
+            view = View(view.own)  # asked fewer queries than the base model was
         seen = self.observe(view)
         if view.outcome.failed is None:
             return [value for value in seen if value is not None]

@@ -58,19 +58,27 @@ def _is_stale(output: Output, base: Output | None) -> float | None:
     return float(states(output.text, output.old) and not states(output.text, output.answers))
 
 
+def _is_unmixed(output: Output, base: Output | None) -> float | None:
+    if output.text is None:
+        return None
+    return float(states(output.text, output.answers) and not states(output.text, output.old))
+
+
 def _had_an_answer(output: Output) -> bool:
     return output.kind in ("edit", "rephrase") and bool(output.answers) and bool(output.old)
 
 
 def _forgotten(view: View) -> list[float | None]:
     """For each edit query that was right after its own edit, whether it is wrong now."""
-    if view.own is None:
+    if view.own is None or view.own.failed is not None:
         return []
-    pairs = zip(view.own.outputs, view.outcome.outputs, strict=False)
+    # The test after the own edits asks only some of the queries: the edit prompts are in both.
+    own = [output for output in view.own.outputs if _ABOUT_EDIT(output)]
+    end = [output for output in view.outcome.outputs if _ABOUT_EDIT(output)]
     return [
-        None if end.text is None else 1.0 - float(states(end.text, end.answers))
-        for own, end in pairs
-        if _ABOUT_EDIT(own) and view.own.failed is None and is_right(own) == 1
+        None if later.text is None else 1.0 - float(states(later.text, later.answers))
+        for first, later in zip(own, end, strict=True)
+        if is_right(first) == 1
     ]
 
 
@@ -172,6 +180,14 @@ EDITING: tuple[Metric, ...] = (
         "facts asked without an edit",
         "knows",
         source="Meng et al. 2022, arXiv 2202.05262 (facts known to the model)",
+    ),
+    Mean(
+        name="unmixed",
+        definition="Share of edit prompts and rephrasings, of those with a known old answer, whose "
+        "greedy answer states a new answer and no old one.",
+        source="This project",
+        measured="generation",
+        observe=queries(_had_an_answer, _is_unmixed),
     ),
     Mean(
         name="contradiction",

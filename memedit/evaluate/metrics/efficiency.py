@@ -24,6 +24,10 @@ def _edit_seconds(view: View) -> list[float | None]:
     return [view.outcome.edit_seconds / edits] * edits
 
 
+def _live(view: View) -> list[float | None]:
+    return [float(view.outcome.live)] if view.outcome.live else []
+
+
 def _cost(name: str, definition: str, unit: str, observe: Observe) -> Mean:
     return Mean(
         name=name,
@@ -48,5 +52,11 @@ EFFICIENCY: tuple[Metric, ...] = (
     _cost("seconds_per_edit", "Mean time it takes to apply an edit.", "s", _edit_seconds),
     _cost(
         "tokens_per_query", "Mean number of tokens read and written for a query.", "tokens", _tokens
+    ),
+    _cost(
+        "edits_live",
+        "Mean number of edits that were live when a case was asked.",
+        "edits",
+        _live,
     ),
 )

@@ -103,7 +103,7 @@ def _known(results: Sequence[float | None] | map[float | None]) -> list[float]:
 def _edit_wise(view: View) -> list[float | None]:
     if all(output.kind != "multi_hop" for output in view.outcome.outputs):
         return []
-    chosen = (pair for pair in view.pairs if pair[0].kind == "edit" and not pair[0].contested)
+    chosen = (pair for pair in view.pairs if pair[0].kind == "edit")
     return list(starmap(is_right, chosen))
 
 

@@ -1,7 +1,7 @@
 """Scope decisions: did the right edit fire, did one fire that ought not, is the probability true.
 
 Only outputs of a method that routes are counted (``Output.route`` is not None). A failed case has
-missed the edits that ought to have fired; it adds nothing to the false fires.
+missed the edits that ought to have fired, and its queries out of scope count as false fires.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ SCOPE: tuple[Metric, ...] = (
     ),
     Mean(
         name="scope.wrong_edit",
-        definition="Share of queries in scope under which another edit fired than the right one.",
+        definition="Share of queries in scope under which an edit fired that is not the right one.",
         source="This project",
         measured="routing",
         better="lower",
@@ -155,7 +155,8 @@ SCOPE: tuple[Metric, ...] = (
         measured="routing",
         better="lower",
         pooled=True,
-        worst=None,
+        worst=1.0,
+        owed=False,
         observe=queries(_ought_not_to_fire, _fired),
     ),
     CalibrationError(

@@ -94,6 +94,10 @@ class Cases:
     Attributes:
         evaluated: Cases that count in the figures, the failed ones included.
         failed: Those among them that have no answers; they count as wrong.
+        base_failed: Cases on which only the unedited model failed; the base column and figures
+            that compare with it leave them out.
+        contested: Queries left out of some figures, at the largest k, since another live edit may
+            rightly answer them.
         dropped: Records and queries left out on purpose, by reason; they do not count.
         failures: The failed cases with their reasons.
     """
@@ -102,6 +106,8 @@ class Cases:
 
     evaluated: int
     failed: int = 0
+    base_failed: int = 0
+    contested: int = 0
     dropped: dict[str, Drop] = field(default_factory=dict)
     failures: tuple[FailedCase, ...] = ()
 

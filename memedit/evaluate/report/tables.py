@@ -56,6 +56,9 @@ _RUNNER = {
         "generation", "share", "Queries off scope whose answer is the base model's byte for byte.",
         better="higher",
     ),
+    "byte_identical.unfired": About(
+        "generation", "share", "The same of those under which no edit fired.", better="higher"
+    ),
     "kl": About(
         "teacher-forced", "nats", "KL divergence of the edited from the base model's next-token "
         "distribution, off scope.", better="lower",
@@ -189,7 +192,9 @@ def counted(result: Result) -> str:
     dropped = sum(drop.count for drop in cases.dropped.values())
     return (
         f"{cases.evaluated:,} cases count, {cases.failed:,} of them failed (they count as wrong); "
-        f"{dropped:,} records or queries were dropped on purpose (they do not count)."
+        f"{dropped:,} records or queries were dropped on purpose (they do not count). "
+        f"{cases.contested:,} queries may rightly be answered by another live edit (they do not "
+        f"count for what must stay). {cases.base_failed:,} cases failed on the base model alone."
     )
 
 

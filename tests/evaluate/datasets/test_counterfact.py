@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from memedit.evaluate.cases import Query
+from memedit.evaluate.cases import NEIGHBOUR, Query
 from memedit.evaluate.datasets import checks
 
 
@@ -53,9 +53,17 @@ def test_the_original_schema(read):
         Query("The harbour of Ys lies in", "edit", NEW, TRUE, fires=True, **scored),
         Query("It rained. Ys is found in", "rephrase", NEW, TRUE, fires=True, **scored),
         Query("Ys belongs to", "rephrase", NEW, TRUE, fires=True, **scored),
-        Query("The harbour of Brest lies in", "locality", TRUE, TRUE, fires=False, **scored),
-        Query("Quimper is found in", "locality", TRUE, TRUE, fires=False, **scored),
-        Query("The harbour of Bergen lies in", "attribute", NEW, NEW, fires=False),
+        Query(
+            "The harbour of Brest lies in",
+            "locality",
+            TRUE,
+            TRUE,
+            fires=False,
+            meta=NEIGHBOUR,
+            **scored,
+        ),
+        Query("Quimper is found in", "locality", TRUE, TRUE, fires=False, meta=NEIGHBOUR, **scored),
+        Query("The harbour of Bergen lies in", "attribute", NEW, NEW, fires=False, meta=NEIGHBOUR),
         Query("Ys is known for", "generation"),
         Query("One gets to Ys by", "generation"),
     )

@@ -157,3 +157,27 @@ def test_a_case_that_fails_at_the_end_has_forgotten_what_it_knew():
     ]
     assert value("sequential.forgotten", outcomes) == 0.5
     assert value("sequential.own", outcomes) == 1
+
+
+def test_the_tests_of_a_sequence_ask_different_queries():
+    # The test after the own edits asks the edit prompt only; at the end other kinds come first.
+    outcomes = [
+        case("1", output(text="Perth"), after="own"),
+        case("1", output("locality", "Oslo"), output("rephrase", "?"), output(text="Perth")),
+    ]
+    base = [case("1", output("locality", "Oslo"), output("rephrase", "?"), output(text="Lima"))]
+    found = figures(outcomes, base)
+    assert found["sequential.own"].value == found["sequential.end"].value == 1
+    assert found["sequential.forgotten"].value == 0
+    assert found["locality"].value == 1
+
+
+def test_an_answer_that_names_both_targets_is_right_but_mixed():
+    outcomes = [
+        case("1", output(text="Perth, not Canberra", old=("Canberra",))),
+        case("2", output(text="It moved from Canberra to Perth.", old=("Canberra",))),
+        case("3", output(text="Perth", old=())),  # no old answer is known
+    ]
+    found = figures(outcomes)
+    assert found["reliability"].value == 1
+    assert (found["unmixed"].value, found["unmixed"].n) == (0.5, 2)

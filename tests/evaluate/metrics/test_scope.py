@@ -48,7 +48,7 @@ def test_the_base_column_of_a_scope_figure_is_empty():
     assert figures(routing, plain)["scope.recall"].base is None
 
 
-def test_a_failed_case_misses_its_edits_and_adds_no_false_fire():
+def test_a_failed_case_misses_its_edits_and_counts_as_false_fires():
     outcomes = [
         case("1", routed(True, "counterfactual", True, 1.0), routed(False, "base", p=0.0)),
         case("2", routed(True, None), routed(False, None), failed="broken"),
@@ -56,8 +56,8 @@ def test_a_failed_case_misses_its_edits_and_adds_no_false_fire():
     ]
     found = figures(outcomes)
     assert (found["scope.recall"].value, found["scope.recall"].n) == (0.5, 2)
-    assert (found["scope.false_fire"].value, found["scope.false_fire"].n) == (0, 1)
-    assert found["scope.wrong_edit"].n == found["scope.false_fire"].n == 1
+    assert (found["scope.false_fire"].value, found["scope.false_fire"].n) == (0.5, 2)
+    assert found["scope.wrong_edit"].n == 1
     assert found["scope.ece"].value == found["scope.brier"].value == 0
     assert found["scope.brier"].n == 2
 
