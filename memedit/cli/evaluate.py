@@ -3,102 +3,200 @@
 from __future__ import annotations
 
 import shlex
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
-from memedit.cli.options import Json, Model
-from memedit.cli.output import as_json, note, say, stderr, stdout, table, working
+from memedit.cli import recorded
+from memedit.cli.lm_eval import lm_eval
+from memedit.cli.options import BaseUrl, Json, Model
+from memedit.cli.output import as_json, note, table, working
 from memedit.cli.session import Commands
-from memedit.settings import home
+from memedit.cli.stages import stage
+from memedit.settings import DEFAULT_MODEL, home
 
 if TYPE_CHECKING:
-    from memedit.evaluate.outcome import Outcome
     from memedit.evaluate.report.result import Result
-    from memedit.evaluate.runner import Advance
+    from memedit.evaluate.runner import Job
+    from memedit.evaluate.suite import Suite
 
-_SECONDS_BETWEEN_LINES = 30
+SEED = 0
+ALONE = 8
 
 
 class EvalCommands(Commands):
     """A group in which any word that is no command is the name of a suite to run."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """`eval counterfact ...` is `eval run counterfact ...`."""
+        """`eval counterfact ...` is `eval run counterfact ...`, and is called as it was typed."""
         if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
-            args = ["run", *args]
+            _, command, rest = super().resolve_command(ctx, ["run", *args])
+            return args[0], command, rest
         return super().resolve_command(ctx, args)
+
+
+class SuiteCommand(TyperCommand):
+    """`run`, whose help does not ask for the suite that has just been named."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """The usage line's words after the command's own."""
+        pieces = super().collect_usage_pieces(ctx)
+        return pieces if ctx.info_name == "run" else pieces[:1]
 
 
 app = typer.Typer(
     cls=EvalCommands,
     no_args_is_help=True,
-    help="Measure how well edits hold.\n\n`memedit eval SUITE` runs a suite: the base model first, "
-    "then the method with so many edits live. A run that was stopped goes on with the same "
-    "command. `memedit eval list` shows the suites.",
+    subcommand_metavar="SUITE|COMMAND [OPTIONS]...",
+    help="Measure how well edits hold.\n\n"
+    "memedit eval SUITE runs a suite: the base model first, then the method with so many edits "
+    "live. A run that was stopped goes on with the same command. memedit eval SUITE --help tells "
+    "its options, memedit eval list the suites.",
+    epilog="Example: memedit eval counterfact --data counterfact.json --limit 100 --k 1,all",
 )
 
-Run = Annotated[Path, typer.Argument(help="A run's folder, or its result.json.")]
+
+class Number(StrEnum):
+    """Number formats of a local model's weights."""
+
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+    float16 = "float16"
 
 
-@app.command("run", hidden=True)
+@app.command("run", hidden=True, cls=SuiteCommand)
 def run(
-    suite: Annotated[str, typer.Argument(help="A suite's name, or a TOML file.")],
-    method: Annotated[str, typer.Option(help="base, in-context or memory.")] = "memory",
-    model: Model = "smollm2",
+    suite: Annotated[
+        str, typer.Argument(help="A suite's name, or a .toml file with one of your own.")
+    ],
+    method: Annotated[
+        str,
+        typer.Option(
+            help="How edits are made: memory (memedit's pipeline), in-context (the nearest edit "
+            "before every question) or base (not at all)."
+        ),
+    ] = "memory",
+    model: Model = DEFAULT_MODEL,
     data: Annotated[
         str | None,
         typer.Option(
             envvar="MEMEDIT_DATA",
-            help="The data set's file, or a folder that holds it.",
-            show_default="from the hub",
+            help="The data set's file, a folder that holds it, or "
+            "hf://datasets/OWNER/NAME/PATH for a file on the hub.",
+            show_default="from the hub, where 'eval list' says so",
         ),
     ] = None,
     k: Annotated[
         str | None,
         typer.Option(
-            help="How many edits are live together: numbers or 'all', with commas for a sweep.",
+            help="How many edits are live at once: a number or 'all'; several with commas, such "
+            "as 1,100,all, are run one after the other.",
             show_default="the suite's",
         ),
     ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N records.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Only the data's first N records.")
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
-            help="The run's folder; or a .json file for the result, its folder beside it.",
-            show_default="in the folder of caches",
+            help="The run's folder; or a .json file for the result, with the folder beside it.",
+            show_default="a folder in the cache",
         ),
     ] = None,
     sequential: Annotated[
-        bool, typer.Option("--sequential", help="Edit one case after the other, test at the end.")
+        bool,
+        typer.Option(
+            "--sequential",
+            help="Edit one case after the other, ask after each, and ask about all at the end.",
+        ),
     ] = False,
-    seed: Annotated[int, typer.Option(help="Of groups, samples and intervals.")] = 0,
+    seed: Annotated[
+        int, typer.Option(help="Decides which edits are live together, samples and intervals.")
+    ] = SEED,
     alone: Annotated[
-        int, typer.Option(min=0, help="Cases that are also asked one query at a time.")
-    ] = 8,
+        int,
+        typer.Option(
+            min=0,
+            help="So many cases are also asked one question at a time, to time answers and to "
+            "check that batches changed nothing; 0 for none.",
+        ),
+    ] = ALONE,
     max_tokens: Annotated[
-        int | None, typer.Option(min=1, help="Most tokens of an answer.", show_default="suite's")
+        int | None,
+        typer.Option(min=1, help="Longest answer, in tokens.", show_default="the suite's"),
     ] = None,
-    base_url: Annotated[str | None, typer.Option(help="Of an OpenAI-compatible server.")] = None,
+    base_url: BaseUrl = None,
     dtype: Annotated[
-        str | None, typer.Option(help="A local model's number format.", show_default="as stored")
+        Number | None,
+        typer.Option(help="A local model's number format.", show_default="as stored"),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Run a suite, or go on with a run that was stopped."""
-    from memedit.evaluate.datasets import load_dataset
-    from memedit.evaluate.methods import make_method
-    from memedit.evaluate.report.terminal import terminal_report
-    from memedit.evaluate.runner import Job
-    from memedit.evaluate.runner import run as run_job
-    from memedit.evaluate.suite import load_suite, parse_k
-    from memedit.models.load import load_model
+    """Run a suite, or go on with a run that was stopped; a finished one is shown.
 
-    chosen = load_suite(suite)
+    Writes result.json, report.md and report.html and prints the figures.
+    """
+    options = {
+        "method": method,
+        "model": _without_folder(model),
+        "k": k,
+        "limit": limit,
+        "sequential": sequential,
+        "seed": seed,
+        "alone": alone,
+        "max_tokens": max_tokens,
+        "base_url": base_url,
+        "dtype": dtype,
+    }
+    try:
+        chosen = _suite(suite, k, sequential, max_tokens)
+        job = _job(suite, chosen, data, model, options)
+        try:
+            folder, result = _finished(job, out)
+        finally:
+            job.method.close()
+        reports = recorded.write_reports(folder, result)
+    except KeyboardInterrupt:
+        note("Stopped. The same command goes on from here.")
+        raise typer.Exit(130) from None
+    recorded.show(result, json)
+    note(f"Everything is in {folder}; the report to read is {reports[-1].name}.")
+
+
+@app.command("list")
+def list_(json: Json = False) -> None:
+    """List the suites and the files they read."""
+    from memedit.evaluate.datasets import reader
+    from memedit.evaluate.suite import load_suite, suite_names
+
+    suites = [load_suite(name) for name in suite_names()]
+    readers = [reader(suite.dataset) for suite in suites]
+    pairs = list(zip(suites, readers, strict=True))
+    if json:
+        as_json([s.model_dump(mode="json") | {"files": r.files, "hub": r.hub} for s, r in pairs])
+        return
+    table(
+        ("suite", "what it measures", "its file is called like", "on the hub"),
+        [(s.name, s.description, ", ".join(r.files), "yes" if r.hub else "") for s, r in pairs],
+    )
+
+
+app.command("compare")(recorded.compare)
+app.command("report")(recorded.report)
+app.command("lm-eval")(lm_eval)
+
+
+# -- internal ------------------------------------------------------------------------------------
+
+
+def _suite(name: str, k: str | None, sequential: bool, max_tokens: int | None) -> Suite:
+    """The suite, changed as the options say."""
+    from memedit.evaluate.suite import load_suite, parse_k
+
     changes: dict[str, Any] = {}
     if k is not None:
         changes["k"] = parse_k(k)
@@ -106,133 +204,58 @@ def run(
         changes["protocol"] = "sequential"
     if max_tokens is not None:
         changes["max_tokens"] = max_tokens
-    chosen = chosen.model_copy(update=changes)
-    found = load_dataset(chosen.dataset, data)
+    return load_suite(name).model_copy(update=changes)
+
+
+def _job(name: str, suite: Suite, data: str | None, model: str, options: dict[str, Any]) -> Job:
+    """The job, with data and model loaded."""
+    from memedit.evaluate.datasets import load_dataset
+    from memedit.evaluate.methods import make_method
+    from memedit.evaluate.runner import Job
+    from memedit.models.load import load_model
+
+    found = load_dataset(suite.dataset, data)
+    dtype = options["dtype"]
     with working(f"Loading {model} ..."):
-        how: dict[str, Any] = {"dtype": dtype} if dtype else {}
-        chat = load_model(model, base_url=base_url, **how)
-        tested = make_method(method, chat)
-    job = Job(
-        suite=chosen,
-        method=tested,
+        how = {"dtype": dtype.value} if dtype else {}
+        chat = load_model(model, base_url=options["base_url"], **how)
+        method = make_method(options["method"], chat)
+    return Job(
+        suite=suite,
+        method=method,
         model=chat,
-        model_name=model,
+        model_name=options["model"],
         data=found,
-        seed=seed,
-        limit=limit,
-        alone=alone,
-        command=_command(
-            suite,
-            data=found.path.name,
-            method=method,
-            model=model,
-            k=k,
-            limit=limit,
-            sequential=sequential,
-            seed=seed,
-            alone=alone,
-            max_tokens=max_tokens,
-            base_url=base_url,
-            dtype=dtype,
-        ),
+        seed=options["seed"],
+        limit=options["limit"],
+        alone=options["alone"],
+        command=_command(name, data=_data_name(data, found.path), **options),
     )
-    try:
-        folder, target = _places(out, job)
-        result = run_job(job, folder, home() / "runs", _progress)
-    except KeyboardInterrupt:
-        note("Stopped. The same command goes on from here.")
-        raise typer.Exit(130) from None
-    finally:
-        tested.close()
-    _write_reports(folder, result)
-    if target:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text((folder / "result.json").read_text(encoding="utf-8"), encoding="utf-8")
-    if json:
-        as_json(result)
-    else:
-        stdout().print(terminal_report(result))
-    note(f"Everything is in {folder}.")
 
 
-@app.command("list")
-def list_(json: Json = False) -> None:
-    """The suites, and the files they read."""
-    from memedit.evaluate.datasets import reader
-    from memedit.evaluate.suite import load_suite, suite_names
+def _finished(job: Job, out: Path | None) -> tuple[Path, Result]:
+    """The run's folder and its result, from this process or from an earlier one."""
+    from memedit.evaluate.folder import RESULT
+    from memedit.evaluate.runner import key_of, run
 
-    suites = [load_suite(name) for name in suite_names()]
-    if json:
-        as_json([suite.model_dump(mode="json") for suite in suites])
-        return
-    rows = [(s.name, s.description, ", ".join(reader(s.dataset).files)) for s in suites]
-    table(("suite", "what it measures", "its file is called like"), rows)
-
-
-@app.command("compare")
-def compare(
-    a: Run,
-    b: Run,
-    k: Annotated[
-        str | None,
-        typer.Option(help="Which number of live edits.", show_default="each run's largest"),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Of the intervals and the test.")] = 0,
-    markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
-    json: Json = False,
-) -> None:
-    """Compare two runs on the cases both have, with a test of each difference."""
-    from memedit.evaluate.compare import compare as compare_outcomes
-    from memedit.evaluate.folder import BASE
-    from memedit.evaluate.report.markdown import markdown_comparison
-    from memedit.evaluate.report.terminal import terminal_comparison
-
-    first, second = _result(a), _result(b)
-    _same_data(first, second)
-    differences = compare_outcomes(
-        _outcomes(a, k or first.largest_k),
-        _outcomes(b, k or second.largest_k),
-        base=_outcomes(a, None, BASE),
-        seed=seed,
-    )
-    names = {"a": _label(first, k), "b": _label(second, k)}
-    if json:
-        as_json({**names, "differences": differences})
-    elif markdown:
-        say(markdown_comparison(differences, **names))
-    else:
-        stdout().print(terminal_comparison(differences, **names))
-
-
-@app.command("report")
-def report(
-    run: Run,
-    out: Annotated[
-        Path | None,
-        typer.Option(help="Folder of the reports.", show_default="the run's own"),
-    ] = None,
-    json: Json = False,
-) -> None:
-    """Show a finished run, and write its reports anew (Markdown and HTML)."""
-    from memedit.evaluate.report.terminal import terminal_report
-
-    result = _result(run)
-    written = _write_reports(_folder(run), result, out)
-    if json:
-        as_json(result)
-    else:
-        stdout().print(terminal_report(result))
-    for path in written:
-        note(f"Wrote {path}.")
-
-
-# -- internal ------------------------------------------------------------------------------------
+    folder = out.with_suffix("") if out is not None and out.suffix == ".json" else out
+    if folder is None:
+        name = f"{job.suite.name}-{job.method.name}-{key_of(job.identity())}"
+        folder = home() / "runs" / name
+    earlier = (folder / RESULT).exists()
+    result = run(job, folder, home() / "runs", stage)
+    if earlier:
+        note("This run was finished before; these are its figures. Delete its folder to run anew.")
+    if out is not None and out != folder:
+        recorded.copy_result(folder, out)
+    return folder, result
 
 
 def _command(suite: str, **options: Any) -> str:
-    """The command line that reproduces a run; only what is not the default."""
-    words = ["memedit", "eval", suite, "--data", options.pop("data")]
-    defaults = {"seed": 0, "alone": 8, "model": "smollm2"}
+    """The command line that reproduces a run, without the folders of this machine."""
+    defaults = {"seed": SEED, "alone": ALONE, "model": DEFAULT_MODEL}
+    words = ["memedit", "eval", Path(suite).name if suite.endswith(".toml") else suite]
+    words += ["--data", options.pop("data")]
     for name, value in options.items():
         if value is None or value is False or defaults.get(name) == value:
             continue
@@ -242,122 +265,15 @@ def _command(suite: str, **options: Any) -> str:
     return shlex.join(words)
 
 
-def _places(out: Path | None, job: Any) -> tuple[Path, Path | None]:
-    """The run's folder, and the JSON file that was asked for, if one was."""
-    from memedit.evaluate.runner import key_of
+def _data_name(data: str | None, path: Path) -> str:
+    """What ``--data`` has to be for the same file: its name, or where on the hub it is."""
+    from memedit.evaluate.datasets.registry import HUB, HUB_PREFIX
 
-    if out is None:
-        name = f"{job.suite.name}-{job.method.name}-{key_of(job.identity())}"
-        return home() / "runs" / name, None
-    if out.suffix == ".json":
-        return out.with_suffix(""), out
-    return out, None
+    if data is None or data == HUB:
+        return HUB
+    return data if data.startswith(HUB_PREFIX) else path.name
 
 
-def _write_reports(folder: Path, result: Result, out: Path | None = None) -> list[Path]:
-    """Markdown and, where matplotlib is there, HTML; the paths written."""
-    from memedit.evaluate.folder import BASE, outcomes_name
-    from memedit.evaluate.report.html import html_report
-    from memedit.evaluate.report.markdown import markdown_report
-    from memedit.evaluate.report.svg import ReportError
-
-    target = out or folder
-    target.mkdir(parents=True, exist_ok=True)
-    files = {"report.md": markdown_report(result)}
-    try:
-        outcomes = _outcomes(folder, None, outcomes_name(result.largest_k))
-        files["report.html"] = html_report(result, outcomes, _outcomes(folder, None, BASE))
-    except ReportError as error:
-        note(str(error))
-    for name, text in files.items():
-        (target / name).write_text(text, encoding="utf-8")
-    return [target / name for name in files]
-
-
-def _folder(run: Path) -> Path:
-    return run.parent if run.suffix == ".json" and run.name == "result.json" else run
-
-
-def _result(run: Path) -> Result:
-    from memedit.evaluate.report.result import read_result
-
-    return read_result(run if run.is_file() else run / "result.json")
-
-
-def _outcomes(run: Path, k: str | None, name: str = "") -> list[Outcome]:
-    """The outcomes on record in a run's folder; none where it only has a result."""
-    from memedit.evaluate.folder import outcomes_name, read_outcomes
-
-    return read_outcomes(_folder(run), name or outcomes_name(str(k)))
-
-
-def _same_data(a: Result, b: Result) -> None:
-    from memedit.errors import EvaluationError
-
-    if a.data.sha256 != b.data.sha256:
-        raise EvaluationError(
-            f"runs: they are on different data ({a.data.path}, {b.data.path}).",
-            hint="Compare runs on the same file.",
-        )
-
-
-def _label(result: Result, k: str | None) -> str:
-    return f"{result.method} ({result.model.name}, k={k or result.largest_k})"
-
-
-@contextmanager
-def _progress(what: str, total: int) -> Iterator[Advance]:
-    """A bar with rate and time left on a terminal, a line now and then elsewhere."""
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        ProgressColumn,
-        Task,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-    from rich.text import Text
-
-    console = stderr()
-    if not console.is_terminal:
-        lines = _Lines(what, total)
-        yield lines.advance
-        return
-
-    class Rate(ProgressColumn):
-        def render(self, task: Task) -> Text:
-            return Text(f"{task.speed:.2f}/s" if task.speed else "")
-
-    columns = (
-        TextColumn("{task.description:24}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        Rate(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda done: bar.advance(task, done)
-
-
-class _Lines:
-    """Progress as lines, for a log."""
-
-    def __init__(self, what: str, total: int) -> None:
-        self.what, self.total, self.done = what, total, 0
-        self.started = self.told = time.monotonic()
-        self.before = 0
-
-    def advance(self, done: int) -> None:
-        """``done`` more cases."""
-        self.done += done
-        now = time.monotonic()
-        if now - self.told < _SECONDS_BETWEEN_LINES and self.done < self.total:
-            return
-        self.told = now
-        rate = self.done / max(now - self.started, 1e-9)
-        left = (self.total - self.done) / rate if rate else 0.0
-        note(f"{self.what}: {self.done}/{self.total}, {rate:.2f}/s, {left:.0f} s left")
+def _without_folder(model: str) -> str:
+    path = Path(model).expanduser()
+    return path.resolve().name if path.exists() else model

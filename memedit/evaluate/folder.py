@@ -86,17 +86,18 @@ class RunFolder:
 
     Args:
         path: Made where it does not exist.
+        wait: Whether to wait for another process that uses it.
 
     Raises:
         EvaluationError: Another process uses it, or it cannot be written.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, wait: bool = False) -> None:
         self.path = path
         self._whole: set[Path] = set()  # files whose last line is known to be complete
         try:
             path.mkdir(parents=True, exist_ok=True)
-            self._lock = FileLock(path / ".lock", timeout=0)
+            self._lock = FileLock(path / ".lock", timeout=-1 if wait else 0)
             self._lock.acquire()
         except Timeout:
             raise EvaluationError(

@@ -112,7 +112,6 @@ class Outcome:
         edits: How many edits the case makes.
         live: How many edits were live when it was asked.
         edit_seconds: What applying the case's edits took.
-        refused: Edits the method could not take, with its reason.
         after: ``"end"`` for the test with all k edits live; ``"own"`` in sequential editing for
             the test right after the case's own edits.
     """
@@ -125,7 +124,6 @@ class Outcome:
     edits: int = 0
     live: int = 0
     edit_seconds: float = 0.0
-    refused: tuple[str, ...] = ()
     after: str = "end"
 
     def to_dict(self) -> dict[str, Any]:
@@ -139,8 +137,7 @@ class Outcome:
         """What :meth:`to_dict` gave."""
         values = dict(data)
         values["outputs"] = tuple(_output(output) for output in data.get("outputs", ()))
-        for name in ("references", "refused"):
-            values[name] = tuple(values.get(name, ()))
+        values["references"] = tuple(values.get("references", ()))
         return cls(**values)
 
 

@@ -187,7 +187,9 @@ class _Stages:
             del identity[name]
         for name in ("k", "protocol", "name", "description"):
             del identity["suite"][name]
-        with closing(RunFolder(self.shared / f"base-{key_of(identity)}")) as folder:
+        shared = self.shared / f"base-{key_of(identity)}"
+        # Another run on the same data may be at it; what it finds is found for this one too.
+        with closing(RunFolder(shared, wait=True)) as folder:
             folder.claim({"key": key_of(identity), "identity": identity})
             # What failed is tried again: the reason may have been a server that was away.
             done = {o.case for o in folder.outcomes(BASE) if o.failed is None}

@@ -157,15 +157,16 @@ def test_the_figures_by_hand():
     answers = [
         Alone("a", 0, 2.0, "one", "base", (), "one", 0.0),
         Alone("a", 1, 4.0, "TWO", "base", (), "two", 0.25),
-        Alone("a", 2, 6.0, "six", "counterfactual", ("e",), "seven"),  # a false fire: not off
-        Alone("b", 0, 8.0, "3", "base", (), "three", 1.0),  # contested: not off
-        Alone("b", 1, 10.0, "four", "counterfactual", ("e",), "four"),
+        Alone("a", 2, 6.0, "six", "counterfactual", ("e",), "seven", 0.75),  # a false fire
+        Alone("b", 0, 8.0, "3", "base", (), "three", 1.0),  # contested: not off scope
+        Alone("b", 1, 10.0, "four", "counterfactual", ("e",), "four", 0.5),  # a lucky one
     ]
     figures = alone_figures(answers, outcomes)
     shown = {name: (figure.value, figure.n) for name, figure in figures.items()}
     assert shown == {
-        "byte_identical": (0.5, 2),
-        "kl": (0.125, 2),
+        "byte_identical": (pytest.approx((1 / 3 + 1) / 2), 4),  # the mean of two cases
+        "byte_identical.unfired": (0.5, 2),
+        "kl": (pytest.approx((1.0 / 3 + 0.5) / 2), 4),
         "seconds_per_query.alone": (6.0, 5),
         "batch.texts_differ": (pytest.approx(2 / 5), 5),  # "TWO", "3"
         "batch.routes_differ": (pytest.approx(1 / 5), 5),
@@ -187,10 +188,8 @@ def test_what_failed_is_not_identical_and_tells_no_time():
     ]
     outcomes = [outcome("a", said("yes"), said("yes")), outcome("b", said(""), failed="E: x")]
     figures = alone_figures(answers, outcomes)
-    assert (figures["byte_identical"].value, figures["byte_identical"].n) == (
-        pytest.approx(2 / 3),
-        3,
-    )
+    assert (figures["byte_identical"].value, figures["byte_identical"].n) == (0.75, 3)
+    assert (figures["byte_identical.unfired"].value, figures["kl"].n) == (1.0, 2)
     assert (figures["seconds_per_query.alone"].value, figures["batch.texts_differ"].n) == (1.0, 1)
     assert figures["batch.speedup"].value == 2.0
 

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from memedit.edit import Edit
-from memedit.evaluate.cases import Case, Query
+from memedit.evaluate.cases import NEIGHBOUR, NO_META, Case, Query
 from memedit.evaluate.contested import LiveEdits
 from tests.evaluate.running import written
 
@@ -21,8 +23,8 @@ def contested(live, one) -> list[bool]:
 # -- another case's subject ----------------------------------------------------------------------
 
 
-def near(prompt: str) -> Query:
-    return Query(prompt, "locality", ("French",), ("French",), fires=False)
+def near(prompt: str, meta=NEIGHBOUR, kind="locality") -> Query:
+    return Query(prompt, kind, ("French",), ("French",), fires=False, meta=meta)
 
 
 def test_a_neighbour_that_another_case_edits_is_contested():
@@ -37,11 +39,34 @@ def test_a_neighbour_that_another_case_edits_is_contested():
     assert contested([one], one) == [False, False]  # k = 1
 
 
-def test_a_cases_own_subject_is_not_contested_unless_another_edits_it_too():
-    one = case("1", "Jean Moulin", near("Jean Moulin was born in"))
-    same = case("2", "Jean Moulin", prompt="{} died in", target_new="Oslo")
+def test_another_relation_of_an_edited_subject_is_a_hard_negative_and_stays():
+    one = case("1", "Jean Moulin", near("Jean Moulin was born in", NO_META))
+    died = case("2", "Jean Moulin", prompt="{} died in", target_new="Oslo")
+    born = case("3", "Jean Moulin", prompt="{} was born in", target_new="Oslo")
     assert contested([one], one) == [False]
-    assert contested([one, same], one) == [True]
+    assert contested([one, died], one) == [False]
+    assert contested([one, died, born], one) == [True]  # the very fact that it asks for
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "wanted"),
+    [("P103", "P103", True), ("P103", "P19", False), ("P103", None, True), ("", "P19", True)],
+)
+def test_a_neighbour_asks_for_its_cases_relation(mine, theirs, wanted):
+    one = replace(case("1", "Marie Curie", near("Jean Moulin spoke")), relation=mine)
+    other = case("2", "Jean Moulin", prompt="{} talks in", relation=theirs)
+    assert contested([one, other], one) == [wanted]
+
+
+@pytest.mark.parametrize("kind", ["edit", "rephrase", "alias", "one_hop"])
+def test_what_the_own_edit_answers_is_never_contested(kind):
+    one = case("1", "Marie Curie", near("The mother tongue of Jean Moulin is", kind=kind))
+    assert contested([one, case("2", "Jean Moulin")], one) == [False]
+
+
+def test_cases_that_share_an_edit_do_not_contest_each_other():
+    one = case("1", "Jean Moulin", near("The mother tongue of Jean Moulin is"))
+    assert contested([one, replace(one, id="2")], one) == [False]
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,15 @@ def work(case_id: str, model, *queries: Query, **fields) -> Work:
     )
 
 
+def judge_failing(one: Work):
+    """The outcome of the same work on a model that cannot answer."""
+    model = Told(trouble={"": ValueError("bad")})
+    plans = [plan_of(model, query.prompt) for query in one.queries]
+    [outcome] = judge([dataclasses.replace(one, plans=plans)], suite(), Answerer())
+    assert outcome.failed
+    return outcome
+
+
 def asked(prompt: str, **fields) -> Query:
     return Query(prompt, "edit", ("Dahut",), ("Gradlon",), fires=True, **fields)
 
@@ -37,7 +46,7 @@ def test_an_outcome_holds_all_that_was_asked_and_answered():
         "Who rules Ys?", "reverse", ("Dahut",), ("Mark",), fires=True, group="g", test="AND",
         label="L", meta={"hop": 1},
     )  # fmt: skip
-    edited = work("c", model, query, after="own", edit_seconds=2.5)
+    edited = work("c", model, query, after="own", live=7, edit_seconds=2.5)
     plan = plan_of(
         model, "Ys: Dahut.\nWho?", route="counterfactual", edits=(EDIT,), probability=0.75,
         seconds=1.0, trace={"reasons": ["r"]},
@@ -46,6 +55,7 @@ def test_an_outcome_holds_all_that_was_asked_and_answered():
     [outcome] = judge([edited], suite(), Answerer())
     assert (outcome.case, outcome.relation, outcome.references) == ("c", "P35", ("A text.",))
     assert (outcome.edits, outcome.edit_seconds, outcome.after) == (1, 2.5, "own")
+    assert outcome.live == judge_failing(edited).live == 7
     [output] = outcome.outputs
     assert (output.prompt, output.kind, output.text) == (
         query.prompt,

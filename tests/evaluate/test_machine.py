@@ -46,7 +46,11 @@ def test_a_local_model_is_known_by_its_weights():
     assert (one["name"], one["dtype"], one["device"]) == ("mine", "float32", "cpu")
     changed = tiny_chat_model()
     changed.engine.model.lm_head.weight.data[0, 0] += 1e-3
-    assert facts.model_facts(changed, "mine")["hash"] != one["hash"]
+    other_turns = tiny_chat_model(template="{{ messages[0]['content'] }}")
+    longer = tiny_chat_model()
+    longer.engine.model.generation_config.repetition_penalty = 1.5
+    hashes = {facts.model_facts(m, "mine")["hash"] for m in (changed, other_turns, longer)}
+    assert len(hashes | {one["hash"]}) == 4
 
 
 def test_of_any_other_model_only_the_name_is_known():

@@ -136,11 +136,11 @@ def test_an_edit_that_two_cases_make_is_applied_once():
 def test_what_is_contested_in_sequence_is_what_lives_by_then():
     def made(town, other):
         edit = Edit(id=town, subject=town, question=f"Who rules {town}?", target_new="Mark")
-        return Case(town, (edit,), (Query(f"Is {other} near {town}?", "edit", ("Yes",)),))
+        return Case(town, (edit,), (Query(f"Who rules {other}?", "locality", ("Ann",)),))
 
     steps = protocol(Everything(Told())).sequential([made("Ys", "Vineta"), made("Vineta", "Ys")])
-    found = [[work.contested for work in step] for step in steps]
-    assert found == [[[False]], [[True]], [[True], [True]]]
+    found = [[(work.contested, work.live) for work in step] for step in steps]
+    assert found == [[([], 1)], [([], 2)], [([True], 2), ([True], 2)]]
 
 
 # -- reverting -----------------------------------------------------------------------------------
@@ -242,7 +242,7 @@ def test_a_failed_case_still_says_which_queries_are_contested():
         Edit(id=town, subject=town, question=f"Who rules {town}?", target_new="Mark")
         for town in ("Ys", "Vineta")
     ]
-    asked = (Query("Is Ys old?", "locality"), Query("Is it?", "locality"))
+    asked = (Query("Who rules Ys?", "locality"), Query("Is it?", "locality"))
     cases = [Case(edit.id, (edit,), asked) for edit in edits]
     [[_, failure]] = protocol(Picky(Told())).batch(cases)
     assert [output.contested for output in failure.outcome.outputs] == [True, False]

@@ -41,7 +41,7 @@ def ends(tmp_path, k="all", out="out"):
 
 def test_a_result_says_what_ran_on_what_and_what_came_out(go, tmp_path):
     data = zsre(tmp_path, 3)
-    result = go(data, k=("1", "all"), alone=2, seed=5, limit=3, command="memedit eval made")
+    result = go(data, k=("1", "all"), alone=6, seed=5, limit=3, command="memedit eval made")
     written_down = json.loads((tmp_path / "out" / "result.json").read_text())
     assert written_down == result.to_dict()
     assert (result.suite, result.method, result.model.name) == ("made", "everything", "told")
@@ -65,7 +65,7 @@ def test_a_result_says_what_ran_on_what_and_what_came_out(go, tmp_path):
 
 def test_the_figures_are_those_of_a_model_known_by_heart(go, tmp_path):
     """The edit in front of everything: right on every edit, wrong on everything else."""
-    metrics = go(zsre(tmp_path, 3), alone=3).metrics
+    metrics = go(zsre(tmp_path, 3), alone=9).metrics
     shown = {name: (figure.value, figure.base, figure.n) for name, figure in metrics.items()}
     assert shown["reliability"] == (1.0, 0.0, 3)
     assert shown["generalization"] == (1.0, 0.0, 3)
@@ -82,7 +82,7 @@ def test_the_figures_are_those_of_a_model_known_by_heart(go, tmp_path):
 def test_the_memory_is_right_on_scope_and_untouched_off_it(go, tmp_path):
     model = Told()
     method = make_method("memory", model)
-    result = go(zsre(tmp_path, 3), model, method, k=("1", "all"), alone=3)
+    result = go(zsre(tmp_path, 3), model, method, k=("1", "all"), alone=9)
     for k in ("1", "all"):
         figures = result.sweep[k]
         assert (figures["reliability"].value, figures["reliability"].base) == (1.0, 0.0)
@@ -105,7 +105,7 @@ def test_a_method_that_changes_weights_is_asked_under_its_own(go, tmp_path):
     model = tiny_chat_model()
     before = model.invoke("Who?", max_tokens=4).text
     method = Bias(model)
-    result = go(zsre(tmp_path, 3), model, method, k=("1", "all"), alone=3, max_tokens=4)
+    result = go(zsre(tmp_path, 3), model, method, k=("1", "all"), alone=9, max_tokens=4)
     assert {o.outputs[0].text for o in read_outcomes(tmp_path / "out", BASE)} & {"DDDD"} == set()
     alone = ends(tmp_path, "1")
     assert [alone[f"zsre-{n}"].outputs[2].text for n in (1, 2, 3)] == ["DDDD", "OOOO", "YYYY"]
@@ -117,6 +117,13 @@ def test_a_method_that_changes_weights_is_asked_under_its_own(go, tmp_path):
     assert result.metrics["locality"].value == 0.0
     assert model.invoke("Who?", max_tokens=4).text == before
     assert method.state() == Bias(tiny_chat_model()).state()
+
+
+@pytest.mark.parametrize(("alone", "cases"), [(0, 0), (1, 1), (3, 1), (4, 2), (99, 3)])
+def test_the_sample_asked_alone_is_counted_in_queries_of_whole_cases(go, tmp_path, alone, cases):
+    metrics = go(zsre(tmp_path, 3), alone=alone).metrics
+    asked = metrics["seconds_per_query.alone"].n if cases else 0
+    assert asked == 3 * cases and ("byte_identical" in metrics) is bool(cases)
 
 
 # -- in sequence ---------------------------------------------------------------------------------
@@ -188,7 +195,7 @@ def test_a_data_set_of_nothing_but_broken_records_has_no_figures(go, tmp_path):
 )
 def test_a_case_whose_prompt_raises_is_a_failure_of_the_method(go, tmp_path, error):
     model = Told(trouble={"Osric": error})  # Vineta's target, which only an edited prompt holds
-    result = go(zsre(tmp_path, 3), model, k=("1",), alone=3)
+    result = go(zsre(tmp_path, 3), model, k=("1",), alone=9)
     reliability = result.metrics["reliability"]
     assert (reliability.value, reliability.n, reliability.base) == (pytest.approx(2 / 3), 3, 0.0)
     assert (result.cases.evaluated, result.cases.failed) == (3, 1)
@@ -200,11 +207,29 @@ def test_a_case_whose_prompt_raises_is_a_failure_of_the_method(go, tmp_path, err
 
 def test_a_case_that_the_base_model_cannot_answer_is_a_failure_of_its_column(go, tmp_path):
     model = Told(trouble={"have 3 cows": torch.OutOfMemoryError("no")})
-    result = go(zsre(tmp_path, 3), model, k=("all",), alone=3)
+    result = go(zsre(tmp_path, 3), model, k=("all",), alone=9)
     base = {outcome.case: outcome.failed for outcome in read_outcomes(tmp_path / "out", BASE)}
     assert base == {"zsre-1": None, "zsre-2": "OutOfMemoryError: no", "zsre-3": None}
     assert result.metrics["locality.correct"].base == pytest.approx(2 / 3)
     assert result.metrics["reliability"].value == pytest.approx(2 / 3)
+
+
+class Wordless(Told):
+    """Cannot answer one query as it stands."""
+
+    @staticmethod
+    def reply(text: str) -> str:
+        if text == "how many legs have 3 cows":
+            raise RuntimeError("no")
+        return Told.reply(text)
+
+
+def test_a_case_on_which_only_the_base_model_failed_does_not_count_against_it(go, tmp_path):
+    result = go(zsre(tmp_path, 3), Wordless())
+    assert (result.cases.failed, result.cases.base_failed) == (0, 1)
+    figure = result.metrics["locality.correct"]
+    assert (figure.value, figure.n, figure.base) == (0.0, 3, 1.0)
+    assert result.metrics["locality"].n == 2  # nothing to compare the third with
 
 
 class Choosy(Everything):
@@ -223,7 +248,7 @@ class Choosy(Everything):
 
 def test_a_method_that_refuses_an_edit_or_a_query_is_run_to_its_end(go, tmp_path):
     method = Choosy(Told())
-    result = go(zsre(tmp_path, 4), method.model, method, k=("1", "all"), alone=4)
+    result = go(zsre(tmp_path, 4), method.model, method, k=("1", "all"), alone=12)
     for k in ("1", "all"):
         failed = {case: o.failed for case, o in ends(tmp_path, k).items()}
         assert failed == {
@@ -310,6 +335,16 @@ def test_a_sequence_that_is_stopped_goes_on_where_it_was(go, tmp_path, monkeypat
     assert len(rest.asked) == left
 
 
+def test_what_failed_is_tried_again_by_a_run_that_goes_on(go, tmp_path, monkeypatch):
+    monkeypatch.setattr(runner, "CHUNK", 1)
+    away = Told(trouble={"Osric": OSError("away")}, at_most=9 + 3 + 3 + 1)
+    with pytest.raises(KeyboardInterrupt):
+        go(zsre(tmp_path, 3), away, k=("1", "all"))
+    assert [o.case for o in ends(tmp_path, "1").values() if o.failed] == ["zsre-2"]
+    result = go(zsre(tmp_path, 3), k=("1", "all"))
+    assert result.cases.failed == 0 and result.sweep["1"]["reliability"].value == 1.0
+
+
 def test_a_torn_line_is_asked_again(go, tmp_path):
     how = {"k": ("all",), "alone": 1}
     wanted = go(zsre(tmp_path, 3), **how)
@@ -323,7 +358,7 @@ def test_a_torn_line_is_asked_again(go, tmp_path):
 
 
 def test_a_finished_run_is_read_back(go, tmp_path):
-    how = {"k": ("1", "all"), "alone": 2}
+    how = {"k": ("1", "all"), "alone": 6}
     first, model = go(zsre(tmp_path, 3), **how), Told()
     assert go(zsre(tmp_path, 3), model, **how) == first
     assert model.asked == []
@@ -413,7 +448,7 @@ def test_a_run_that_goes_on_takes_over_what_the_base_model_did_better(go, tmp_pa
 
 def test_the_base_model_is_judged_on_what_the_method_is_judged_on(go, tmp_path):
     """Neighbours that another live edit may answer count for neither, and at k = 1 for both."""
-    records = [zsre_record(0, loc="nq question: who is Vineta"), zsre_record(1)]
+    records = [zsre_record(0, loc="nq question: which king ruled Vineta?"), zsre_record(1)]
     result = go(written(tmp_path, "zsre_slim", records), k=("1", "all"))
     shown = {k: result.sweep[k]["locality.correct"] for k in ("1", "all")}
     assert (shown["1"].n, shown["1"].base) == (2, 0.5)
@@ -495,7 +530,7 @@ def test_progress_ends_where_it_said_also_in_a_run_that_goes_on(tmp_path, monkey
         yield advance
 
     def go(method):
-        made = job(data, method.model, method, k=("1",), alone=2)
+        made = job(data, method.model, method, k=("1",), alone=6)
         run(made, tmp_path / "out", tmp_path / "shared", counted)
 
     with pytest.raises(KeyboardInterrupt):

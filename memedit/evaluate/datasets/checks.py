@@ -162,11 +162,14 @@ def plain(value: Any, key: str) -> str:
     """``value`` as a text without blanks at its ends; ``key`` names it in errors.
 
     Raises:
-        ValueError: It is not a text, or it is empty.
+        ValueError: It is not a text, it is empty, or it holds half of a surrogate pair, which no
+            model reads and no file can hold.
     """
     if not isinstance(value, str) or not value.strip():
         what = "empty" if isinstance(value, str) else "not a text"
         raise ValueError(f"{key}: {shown(value)} is {what}")
+    if any("\ud800" <= ch <= "\udfff" for ch in value):
+        raise ValueError(f"{key}: {value.encode(errors='backslashreplace')!r} is broken text")
     return value.strip()
 
 

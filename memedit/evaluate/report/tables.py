@@ -187,15 +187,21 @@ def facts(result: Result) -> list[tuple[str, str]]:
 
 
 def counted(result: Result) -> str:
-    """A sentence on how many cases count, failed and were dropped."""
+    """How many cases count, failed and were dropped, in sentences."""
     cases = result.cases
     dropped = sum(drop.count for drop in cases.dropped.values())
-    return (
+    told = [
         f"{cases.evaluated:,} cases count, {cases.failed:,} of them failed (they count as wrong); "
-        f"{dropped:,} records or queries were dropped on purpose (they do not count). "
-        f"{cases.contested:,} queries may rightly be answered by another live edit (they do not "
-        f"count for what must stay). {cases.base_failed:,} cases failed on the base model alone."
-    )
+        f"{dropped:,} records or queries were dropped on purpose (they do not count)."
+    ]
+    if cases.contested:
+        told.append(
+            f"{cases.contested:,} queries may rightly be answered by another live edit (they do "
+            "not count for what must stay)."
+        )
+    if cases.base_failed:
+        told.append(f"{cases.base_failed:,} cases failed on the base model alone.")
+    return " ".join(told)
 
 
 def comparison(

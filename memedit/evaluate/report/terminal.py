@@ -43,15 +43,19 @@ def terminal_report(result: Result) -> RenderableType:
 def terminal_comparison(differences: Sequence[Difference], *, a: str, b: str) -> RenderableType:
     """The differences of two runs, one metric a row.
 
+    To fit a terminal it leaves out which test was made and its unadjusted p; Markdown has both.
+
     Args:
         differences: What :func:`memedit.evaluate.compare.compare` found.
         a: What the first run is called.
         b: What the second is called.
     """
     columns, rows = tables.comparison(differences, a=a, b=b)
-    table = _table(f"{a} against {b}", columns)
+    shown = [place for place, column in enumerate(columns) if column not in ("p", "test")]
+    short = {f"{a} - {b}": "difference", "no difference shown": "none shown"}
+    table = _table(f"{a} against {b}", [short.get(columns[i], columns[i]) for i in shown])
     for row in rows:
-        table.add_row(*map(_text, row))
+        table.add_row(*(_text(short.get(row[i], row[i])) for i in shown))
     return table
 
 
@@ -83,7 +87,10 @@ def _failed(result: Result) -> list[RenderableType]:
 def _table(title: str, columns: Sequence[str]) -> Table:
     table = Table(title=_text(title, "bold"), title_justify="left", box=box.SIMPLE, pad_edge=False)
     for place, column in enumerate(columns):
-        table.add_column(_text(column), justify="left" if place == 0 else "right")
+        # Where it is narrow, figures wrap before the names that say what they are are cut.
+        table.add_column(
+            _text(column), justify="left" if place == 0 else "right", no_wrap=place == 0
+        )
     return table
 
 
