@@ -189,7 +189,6 @@ def _details(outcome: Outcome, output: Output, base: Output | None) -> dict[str,
         "meta": dict(output.meta),
         "hops": list(output.hops),
         "trace": dict(output.trace),
-        "refused edits": list(outcome.refused),
         "seconds": round(output.seconds, 4),
         "tokens": f"{output.prompt_tokens} read, {output.answer_tokens} written",
     }
