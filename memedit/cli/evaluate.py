@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from memedit.evaluate.suite import Suite
 
 SEED = 0
-ALONE = 8
+ALONE = 24
 
 
 class EvalCommands(Commands):
@@ -121,8 +121,8 @@ def run(
         int,
         typer.Option(
             min=0,
-            help="So many cases are also asked one question at a time, to time answers and to "
-            "check that batches changed nothing; 0 for none.",
+            help="About so many questions, of whole cases, are also asked one at a time, to time "
+            "answers and to check that batches changed nothing; 0 for none.",
         ),
     ] = ALONE,
     max_tokens: Annotated[
@@ -210,11 +210,12 @@ def _suite(name: str, k: str | None, sequential: bool, max_tokens: int | None) -
 def _job(name: str, suite: Suite, data: str | None, model: str, options: dict[str, Any]) -> Job:
     """The job, with data and model loaded."""
     from memedit.evaluate.datasets import load_dataset
-    from memedit.evaluate.methods import make_method
+    from memedit.evaluate.methods import check_method, make_method
     from memedit.evaluate.runner import Job
     from memedit.models.load import load_model
 
     found = load_dataset(suite.dataset, data)
+    check_method(options["method"])
     dtype = options["dtype"]
     with working(f"Loading {model} ..."):
         how = {"dtype": dtype.value} if dtype else {}

@@ -56,7 +56,7 @@ def lm_eval(
         edited = here.model(
             memory, model, base_url=None, max_tokens=_MAX_TOKENS, threshold=threshold
         )
-        note(f"Running {tasks} on {model}, first as it is, then with {len(memory):,} edits ...")
+        note(f"Running {tasks} on {model}: first as it is, then with {_edits(len(memory))} ...")
         found = run_tasks(
             edited,
             [task.strip() for task in tasks.split(",") if task.strip()],
@@ -105,20 +105,26 @@ def _write(out: Path, found: Mapping[str, Any]) -> None:
 
 def _show(found: Mapping[str, Any]) -> None:
     say(
-        f"{found['model']}, {found['edits']:,} edits (revision {found['revision']}), "
+        f"{found['model']}, {_edits(found['edits'])} (revision {found['revision']}), "
         f"lm-eval {found['lm_eval']}"
     )
-    columns = ("task", "n", "metric", "base", "edited", "routed to an edit",
-               "identical off scope", "mean |change of log p|", "answers changed")  # fmt: skip
+    columns = ("task", "n", "metric", "base", "edited", "routed", "same off scope",
+               "mean |Δ log p|", "changed")  # fmt: skip
     table(columns, _rows(found))
     overall = found["overall"]
     if not overall["routed"]:
         note("No question was routed to an edit, so the edits were not put to the test.")
     changed = [(task, item) for task, its in found["tasks"].items() for item in its["changed"]]
+    if changed:
+        say("Answers that changed (of a choice, its number from 0):")
     for task, item in changed[:MOST_CHANGED]:
         say(_changed(task, item))
     if len(changed) > MOST_CHANGED:
         note(f"and {len(changed) - MOST_CHANGED:,} more changed; --out FILE.json holds them all.")
+
+
+def _edits(count: int) -> str:
+    return f"{count:,} live edit{'s' * (count != 1)}"
 
 
 def _rows(found: Mapping[str, Any]) -> Iterator[list[str]]:
@@ -154,10 +160,10 @@ def _percent(share: float | None) -> str:
 
 
 def _changed(task: str, item: Mapping[str, Any]) -> str:
-    """One item whose answer the edits changed, in a line; of a choice, its number is the answer."""
+    """One item whose answer the edits changed, in a line."""
     told = (f"{name} {_short(item[name])}" for name in ("base", "edited", "target"))
     edits = " ".join(item["edits"])
-    return f"{task}, item {item['item']}: {', '.join(told)}. {edits}".rstrip()
+    return f"  {task}, item {item['item']}: {', '.join(told)}. {edits}".rstrip()
 
 
 def _short(value: object) -> str:

@@ -83,10 +83,10 @@ def report(
     json: Json = False,
 ) -> None:
     """Show a finished run, and write its reports anew (Markdown and HTML)."""
-    from memedit.evaluate.figuring import figured_again
-
     result = _result(run)
     if recompute:
+        from memedit.evaluate.figuring import figured_again  # PyTorch, which nothing else needs
+
         result = figured_again(_folder(run))
         copy_result(_folder(run), run)
     written = write_reports(_folder(run), result, out)

@@ -10,10 +10,11 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from memedit.cli import stages
+from memedit.cli import evaluate, stages
 from memedit.cli.app import app
 from memedit.evaluate.methods import METHODS
 from memedit.evaluate.report.result import read_result
+from memedit.evaluate.runner import Job
 from tests.evaluate.running import zsre_record
 from tests.models.tiny import tiny_network, tiny_tokenizer
 
@@ -222,6 +223,11 @@ def test_every_option_has_help():
         assert command.help
         for parameter in command.params:
             assert parameter.help, f"{name} {parameter.name}"
+
+
+def test_defaults_are_the_runners():
+    fields = Job.__dataclass_fields__
+    assert (fields["alone"].default, fields["seed"].default) == (evaluate.ALONE, evaluate.SEED)
 
 
 def test_list_names_suites_files_and_the_hub(place):

@@ -21,16 +21,21 @@ METHODS: dict[str, Callable[[BaseChatModel], Method]] = {
 }
 
 
-def make_method(name: str, model: BaseChatModel) -> Method:
-    """The method ``name`` over ``model``.
-
-    Raises:
-        EvaluationError: There is no such method.
-    """
+def check_method(name: str) -> None:
+    """Raises EvaluationError unless there is a method ``name``."""
     if name not in METHODS:
         near = difflib.get_close_matches(name, METHODS, n=1)
         raise EvaluationError(
             f"method: there is no {name!r}.",
             hint=f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(METHODS)}.",
         )
+
+
+def make_method(name: str, model: BaseChatModel) -> Method:
+    """The method ``name`` over ``model``.
+
+    Raises:
+        EvaluationError: There is no such method.
+    """
+    check_method(name)
     return METHODS[name](model)

@@ -162,6 +162,13 @@ def test_without_data_a_sentence_stands_for_each_drawing(small):
         assert sentence in words
 
 
+def test_small_drawings_stand_above_one_another_only_beside_the_map_of_relations(full):
+    classes = [one.get("class") for one in Page(html_report(full)).all("div")]
+    assert "stack" in classes
+    without = dataclasses.replace(full, by_relation={})
+    assert "stack" not in [one.get("class") for one in Page(html_report(without)).all("div")]
+
+
 def test_a_run_without_failures_says_so(small, outcomes):
     assert "Nothing went wrong." in html_report(small, outcomes[:1])
 

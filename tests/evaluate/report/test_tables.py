@@ -170,4 +170,17 @@ def test_comparison_as_markdown():
 def test_comparison_in_the_terminal():
     text = shown(terminal_comparison(_differences(), a="memory", b="base"))
     assert "memory against base" in text
-    assert "+30.0 pp" in text
+    rows = [line.split() for line in text.splitlines()]
+    assert "metric memory base difference 95 % interval p (Holm) cases verdict".split() in rows
+    assert (
+        "reliability 90.0 % 60.0 % +30.0 pp [+25.0, +35.0] < 0.001 1,200 (3 unpaired) memory better"
+    ).split() in rows
+    assert rows[-2][-2:] == ["none", "shown"]
+
+
+def test_contested_queries_and_failures_of_the_base_alone_are_told_where_there_are_any(small):
+    assert tables.counted(small).endswith("(they do not count).")
+    cases = dataclasses.replace(small.cases, contested=1200, base_failed=3)
+    told = tables.counted(dataclasses.replace(small, cases=cases))
+    assert "1,200 queries may rightly be answered by another live edit" in told
+    assert told.endswith("3 cases failed on the base model alone.")
