@@ -188,14 +188,12 @@ def alone_figures(answers: Sequence[Alone], outcomes: Iterable[Outcome]) -> dict
     left_alone = [a for a in off if a.failed is None and _unrouted(a.route)]
     found: dict[str, Figure] = {}
     if off:
-        found["byte_identical"] = _by_case(off, lambda a: float(a.text == a.base_text))
+        found["byte_identical"] = _by_case(off, _identical, share=True)
     if any(a.route is not None for a in left_alone):
-        found["byte_identical.unfired"] = _by_case(
-            left_alone, lambda a: float(a.text == a.base_text)
-        )
+        found["byte_identical.unfired"] = _by_case(left_alone, _identical, share=True)
     known = [a for a in off if a.kl is not None]
     if known:
-        found["kl"] = _by_case(known, lambda a: a.kl or 0.0)
+        found["kl"] = _by_case(known, lambda a: a.kl or 0.0, share=False)
     answered = [(a, o) for a, o in pairs if a.failed is None and by_case[a.case].failed is None]
     if answered:
         costs = [o.seconds for c in by_case.values() if c.failed is None for o in c.outputs]
@@ -209,15 +207,22 @@ def alone_figures(answers: Sequence[Alone], outcomes: Iterable[Outcome]) -> dict
     return found
 
 
-def _by_case(answers: Sequence[Alone], value: Callable[[Alone], float]) -> Figure:
-    """The mean over cases of a case's mean: queries of one case are not independent."""
+def _by_case(answers: Sequence[Alone], value: Callable[[Alone], float], *, share: bool) -> Figure:
+    """The mean over cases of a case's mean: queries of one case are not independent.
+
+    A share that is the same in every case gets Wilson's interval for as many cases.
+    """
     cases: dict[str, list[float]] = {}
     for answer in answers:
         cases.setdefault(answer.case, []).append(value(answer))
     means = [sum(values) / len(values) for values in cases.values()]
-    if all(mean in (0.0, 1.0) for mean in means):
+    if share and all(mean in (0.0, 1.0) for mean in means):
         return replace(share_figure(mean == 1.0 for mean in means), n=len(answers))
     return replace(mean_figure(means), n=len(answers))
+
+
+def _identical(answer: Alone) -> float:
+    return float(answer.text == answer.base_text)
 
 
 def _unrouted(route: str | None) -> bool:
