@@ -1,7 +1,7 @@
 """Keeps runs among the recorded results: ``python eval/keep.py RUN_FOLDER ...``.
 
-Copies each run's result and Markdown report to ``eval/results/SUITE-METHOD.{json,md}`` and writes
-the overview ``eval/results/README.md`` anew from every result there.
+Copies each run's result and Markdown report to ``eval/results/SUITE-METHOD-DTYPE.{json,md}`` and
+writes the overview ``eval/results/README.md`` anew from every result there.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from memedit.evaluate.report.result import Result, read_result
 
 RESULTS = Path(__file__).parent / "results"
+NO_RUNS = ("floor",)
 COLUMNS = (
     "reliability",
     "generalization",
@@ -31,12 +32,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("runs", type=Path, nargs="*", help="folders of finished runs")
     for run in parser.parse_args().runs:
-        result = read_result(run / "result.json")
-        name = f"{result.suite}-{result.method}"
+        name = name_of(read_result(run / "result.json"))
         shutil.copyfile(run / "result.json", RESULTS / f"{name}.json")
         shutil.copyfile(run / "report.md", RESULTS / f"{name}.md")
-    paths = sorted(path for path in RESULTS.glob("*-*.json"))
-    (RESULTS / "README.md").write_text(overview([read_result(path) for path in paths]))
+    paths = sorted(path for path in RESULTS.glob("*.json") if path.stem not in NO_RUNS)
+    results = [read_result(path) for path in paths]
+    (RESULTS / "README.md").write_text(overview(results), encoding="utf-8")
+
+
+def name_of(result: Result) -> str:
+    """The name a result is kept under."""
+    return f"{result.suite}-{result.method}-{result.model.dtype}"
 
 
 def overview(results: list[Result]) -> str:
@@ -44,11 +50,11 @@ def overview(results: list[Result]) -> str:
     lines = [
         "# Recorded results",
         "",
-        "Greedy answers of the embedded model (SmolLM2-135M-Instruct, float32), judged by whether "
-        "they state a right answer; 95 % intervals in brackets; `score` is CounterFact's, "
-        "teacher-forced. The rows *base* are the unedited model. Each report holds every figure "
-        "and the command that makes it again; `floor.md` is the scope benchmark of the untrained "
-        "floor.",
+        "Greedy answers of the embedded model (SmolLM2-135M-Instruct), judged by whether they "
+        "state a right answer, in per cent with 95 % intervals; `score` is CounterFact's and "
+        "teacher-forced. A row *base* is the unedited model. Each report holds every figure, the "
+        "machine, and the command that makes it again. `floor.md` is the scope benchmark of the "
+        "untrained floor.",
     ]
     for suite in dict.fromkeys(result.suite for result in results):
         lines += ["", *suite_table([r for r in results if r.suite == suite])]
@@ -62,20 +68,23 @@ def suite_table(results: list[Result]) -> list[str]:
     lines = [
         f"## {first.suite}",
         "",
-        f"{first.description} {first.cases.evaluated} cases of `{first.data.path}`.",
+        f"{first.description} {first.cases.evaluated:,} cases of `{first.data.path}`.",
         "",
-        f"| method | live edits | {' | '.join(columns)} |",
-        "|" + "---|" * (len(columns) + 2),
+        f"| method | weights | live edits | {' | '.join(columns)} |",
+        "|" + "---|" * (len(columns) + 3),
     ]
-    base = {c: r.metrics[c].base for r in results for c in columns if c in r.metrics}
-    cells = ["–" if base.get(c) is None else percent(base[c]) for c in columns]
-    lines.append(f"| base | – | {' | '.join(cells)} |")
-    for result in results:
-        for k in result.k:
-            cells = [cell(result, k, column) for column in columns]
-            live = f"{result.cases.evaluated}" if k == "all" else k
-            lines.append(f"| {result.method} | {live} | {' | '.join(cells)} |")
-    reports = ", ".join(f"[{r.method}]({r.suite}-{r.method}.md)" for r in results)
+    for dtype in dict.fromkeys(result.model.dtype for result in results):
+        alike = [result for result in results if result.model.dtype == dtype]
+        base = {c: r.metrics[c].base for r in alike for c in columns if c in r.metrics}
+        cells = [percent(base.get(column)) for column in columns]
+        lines.append(f"| base | {dtype} | 0 | {' | '.join(cells)} |")
+        for result in alike:
+            for k in result.k:
+                live = result.at(k).get("edits_live")
+                cells = [cell(result, k, column) for column in columns]
+                count = f"{live.value:,.0f}" if live else k
+                lines.append(f"| {result.method} | {dtype} | {count} | {' | '.join(cells)} |")
+    reports = ", ".join(f"[{name_of(r)}]({name_of(r)}.md)" for r in results)
     return [*lines, "", f"Reports: {reports}."]
 
 

@@ -53,7 +53,7 @@ _SOURCE = "Mitchell et al. 2022, arXiv 2110.11309; github.com/eric-mitchell/mend
 
 
 def _reader(name: str, *files: str) -> Reader:
-    return Reader(name, files, checks.each_record("zsre", _case), _SOURCE)
+    return Reader(name, files, checks.each_record("zsre", _case, told_by_old=True), _SOURCE)
 
 
 READERS = (

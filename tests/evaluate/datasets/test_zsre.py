@@ -61,3 +61,20 @@ def test_left_out_and_broken(read):
     )
     assert result.dropped == {checks.ALREADY_TRUE: 2, checks.NO_SUBJECT: 1}
     assert [m.reason for m in result.malformed] == ["alt: '' is empty", "answer: 3 is not a text"]
+
+
+def test_one_fact_in_other_words_with_another_answer_is_a_conflict(read):
+    def asked(question, new, old="Gradlon"):
+        return {"subject": "Ys", "src": question, "rephrase": "Whose is Ys?", "alt": new,
+                "answers": [old], "loc": "nq question: who", "loc_ans": "Ada"}  # fmt: skip
+
+    result = read(
+        "zsre",
+        asked("Who rules Ys?", "Dahut"),
+        asked("Who is the ruler of Ys?", "Mark"),  # another answer to the same question
+        asked("Ys is ruled by whom?", "Dahut"),  # the same fact: a second wording
+        asked("In which sea is Ys?", "North Sea", old="Iroise"),  # another fact
+    )
+    assert [case.edits[0].target_new for case in result.cases] == ["Dahut", "Dahut", "North Sea"]
+    assert sum(result.dropped.values()) == 1
+    assert "another target" in next(iter(result.dropped))
