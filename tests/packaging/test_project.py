@@ -17,7 +17,12 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-MAPPED = {"prompts": "_prompts", "hparams": "_hparams", "stores": "stores"}
+MAPPED = {
+    "prompts": "_prompts",
+    "hparams": "_hparams",
+    "eval/suites": "_suites",
+    "stores": "stores",
+}
 
 
 def sources():
@@ -75,6 +80,7 @@ def test_the_wheel_brings_licence_and_command(wheel):
 def test_data_is_found_through_the_package():
     assert (resources.files("memedit.stores") / "examples" / "tour.jsonl").is_file()
     assert (resources.files("memedit._prompts") / "counterfactual.j2").is_file()
+    assert (resources.files("memedit._suites") / "counterfact.toml").is_file()
 
 
 def pinned():
