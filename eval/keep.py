@@ -68,22 +68,24 @@ def suite_table(results: list[Result]) -> list[str]:
     lines = [
         f"## {first.suite}",
         "",
-        f"{first.description} {first.cases.evaluated:,} cases of `{first.data.path}`.",
+        f"{first.description} `{first.data.path}`.",
         "",
-        f"| method | weights | live edits | {' | '.join(columns)} |",
-        "|" + "---|" * (len(columns) + 3),
+        f"| method | weights | cases | live edits | {' | '.join(columns)} |",
+        "|" + "---|" * (len(columns) + 4),
     ]
     for dtype in dict.fromkeys(result.model.dtype for result in results):
         alike = [result for result in results if result.model.dtype == dtype]
         base = {c: r.metrics[c].base for r in alike for c in columns if c in r.metrics}
         cells = [percent(base.get(column)) for column in columns]
-        lines.append(f"| base | {dtype} | 0 | {' | '.join(cells)} |")
+        cases = max(result.cases.evaluated for result in alike)
+        lines.append(f"| base | {dtype} | {cases:,} | 0 | {' | '.join(cells)} |")
         for result in alike:
             for k in result.k:
                 live = result.at(k).get("edits_live")
                 cells = [cell(result, k, column) for column in columns]
                 count = f"{live.value:,.0f}" if live else k
-                lines.append(f"| {result.method} | {dtype} | {count} | {' | '.join(cells)} |")
+                row = f"| {result.method} | {dtype} | {result.cases.evaluated:,} | {count} |"
+                lines.append(f"{row} {' | '.join(cells)} |")
     reports = ", ".join(f"[{name_of(r)}]({name_of(r)}.md)" for r in results)
     return [*lines, "", f"Reports: {reports}."]
 
