@@ -11,6 +11,7 @@ import time
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -94,12 +95,17 @@ class Job:
     alone: int = 24
     command: str = ""
 
+    @cached_property
+    def model_facts(self) -> dict[str, str | None]:
+        """What the model is; hashing its weights takes a moment, so it is done once."""
+        return model_facts(self.model, self.model_name)
+
     def identity(self) -> dict[str, Any]:
         """Everything the outcomes depend on."""
         return {
             "suite": self.suite.model_dump(mode="json"),
             "method": {"name": self.method.name, **self.method.settings},
-            "model": model_facts(self.model, self.model_name),
+            "model": self.model_facts,
             "data": self.data.checksum,
             "code": code_version(),
             "versions": versions(),

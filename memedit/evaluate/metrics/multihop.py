@@ -31,6 +31,7 @@ _POKEMQA = "Gu et al. 2023, arXiv 2312.15194 (PokeMQA)"
 _HOPS = (2, 3, 4)
 # Phrasings of one question and the chain's hops in order, to right or wrong; None without texts.
 _Judge = Callable[[Sequence[Output], Sequence[Output]], float | None]
+_Choose = Callable[[Sequence[float]], float]
 
 
 def _questions(judge: _Judge, hops: int | None = None) -> Observe:
@@ -56,24 +57,14 @@ def _chain(view: View) -> list[Output]:
     return sorted(hops, key=lambda output: output.meta.get("hop", 0))
 
 
-def _any(phrasings: Sequence[Output], chain: Sequence[Output]) -> float | None:
-    results = _known(map(is_right, phrasings))
-    return max(results) if results else None
+def _phrasings(judge: Callable[[Output], float | None], choose: _Choose) -> _Judge:
+    """Judges a question by the best or the worst of its phrasings' results."""
 
+    def judged(phrasings: Sequence[Output], chain: Sequence[Output]) -> float | None:
+        results = [result for result in map(judge, phrasings) if result is not None]
+        return choose(results) if results else None
 
-def _all(phrasings: Sequence[Output], chain: Sequence[Output]) -> float | None:
-    results = _known(map(is_right, phrasings))
-    return min(results) if results else None
-
-
-def _strict_any(phrasings: Sequence[Output], chain: Sequence[Output]) -> float | None:
-    results = _known(map(_is_strict, phrasings))
-    return max(results) if results else None
-
-
-def _strict_all(phrasings: Sequence[Output], chain: Sequence[Output]) -> float | None:
-    results = _known(map(_is_strict, phrasings))
-    return min(results) if results else None
+    return judged
 
 
 def _hopwise(phrasings: Sequence[Output], chain: Sequence[Output]) -> float | None:
@@ -94,10 +85,6 @@ def _is_strict(output: Output) -> float | None:
     if output.text is None:
         return None
     return float(exact(output.text, output.answers, strict=True))
-
-
-def _known(results: Sequence[float | None] | map[float | None]) -> list[float]:
-    return [result for result in results if result is not None]
 
 
 def _edit_wise(view: View) -> list[float | None]:
@@ -121,9 +108,20 @@ def _accuracy(name: str, definition: str, observe: Observe, source: str = _MQUAK
     )
 
 
+_ANY, _ALL = _phrasings(is_right, max), _phrasings(is_right, min)
 _BY_PHRASINGS = (
-    ("any", "Share of questions with at least one phrasing answered right", _any, _MQUAKE),
-    ("all", "Share of questions with every phrasing answered right", _all, _MQUAKE),
+    (
+        "any",
+        "Share of questions with at least one phrasing answered right",
+        _phrasings(is_right, max),
+        _MQUAKE,
+    ),
+    (
+        "all",
+        "Share of questions with every phrasing answered right",
+        _phrasings(is_right, min),
+        _MQUAKE,
+    ),
     (
         "hopwise",
         "Share of questions with a phrasing answered right over a trace of the right length whose "
@@ -142,13 +140,13 @@ MULTIHOP: tuple[Metric, ...] = (
         "multihop.strict_any",
         "Share of questions with at least one phrasing answered by the gold answer or an alias, "
         "character by character.",
-        _questions(_strict_any),
+        _questions(_phrasings(_is_strict, max)),
     ),
     _accuracy(
         "multihop.strict_all",
         "Share of questions with every phrasing answered by the gold answer or an alias, character "
         "by character.",
-        _questions(_strict_all),
+        _questions(_phrasings(_is_strict, min)),
     ),
     Mean(
         name="multihop.edit_wise",
