@@ -8,6 +8,7 @@ from collections.abc import Sequence
 Span = tuple[int, int]
 
 _BOUNDARY = re.compile(r"(?<=[.!?])[\"'”’)\]]*\s+(?=[\"'“‘(\[]?[^\W_])|(?<=[。！？])|\s*\n+\s*")
+_CLOSING = re.compile(r"[\"'”’)\]]")
 _ASKS = re.compile(
     r"\W*(?:please |so |and |but )?(?:"
     r"(?:what|which|who|whom|whose|how|why)\b|"
@@ -35,6 +36,8 @@ def sentence_spans(text: str, protected: Sequence[Span] = ()) -> list[Span]:
         cut, resume = match.start(), match.end()
         if _ABBREVIATION.search(text[max(start, cut - 12) : cut]) and "\n" not in match.group():
             continue
+        if _CLOSING.search(match.group()) and text[resume].islower():
+            continue  # the stop belongs to a quotation within the sentence
         if any(begin < resume and cut < end for begin, end in protected):
             continue
         if text[start:cut].strip():

@@ -35,6 +35,8 @@ def test_sentences_end_at_stops_but_not_at_abbreviations():
     ]
     assert sentences("J. R. R. Tolkien wrote it.") == ["J. R. R. Tolkien wrote it."]
     assert sentences("彼は誰？私は知らない。") == ["彼は誰？", "私は知らない。"]
+    assert sentences('Put "who is he?" into French.') == ['Put "who is he?" into French.']
+    assert sentences('He said "no." Then he left.') == ['He said "no.', "Then he left."]
 
 
 @given(st.text(max_size=200))
