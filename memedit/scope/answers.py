@@ -22,6 +22,26 @@ _AMOUNT = re.compile(
     r"february|march|april|june|july|august|september|october|november|december)\b",
     re.I,
 )
+_DENIES = re.compile(r"\b(?:not|never|no longer|cannot)\b|\w+n['’]t\b", re.I)
+# "Doesn't it play basketball?" asks for what "does it play basketball?" does.
+_YES_OR_NO = re.compile(
+    r"^\W*(?:and |but |so )?"
+    r"(?:is|are|was|were|do|does|did|has|have|had|can|could|will|would|should)"
+    r"(?:n['’]t)?\b|\b(?:true|correct|right) that\b",
+    re.I,
+)
+
+
+def asks_the_opposite(asked: str, told: str) -> bool:
+    """Whether a masked sentence asks for what is *not* so: "which sport does it not play?".
+
+    Args:
+        asked: The sentence; questions to be answered with yes or no never do.
+        told: The edit's masked prompt; one that denies something is asked for by a denial.
+    """
+    if _YES_OR_NO.search(asked):
+        return False
+    return bool(_DENIES.search(asked)) and not _DENIES.search(told)
 
 
 def answer_clashes(question: str, target: str) -> bool:

@@ -9,56 +9,60 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from memedit.edit import Edit
 from memedit.errors import QueryError
-from memedit.scope.answers import answer_clashes
+from memedit.scope.candidates import Draft, Entry, Order, Weigher, cheapest_first, told_texts
 from memedit.scope.decision import Candidate, Decision
-from memedit.scope.encoder import Encoder, Vectors
+from memedit.scope.encoder import Encoder, SentenceEncoder, Vectors
 from memedit.scope.explain import reasons_for
-from memedit.scope.names import NameIndex
+from memedit.scope.matcher import Matcher
+from memedit.scope.names import Mention, NameIndex, names_in
 from memedit.scope.phrases import relation_phrases
 from memedit.scope.probability import Calibration
 from memedit.scope.reading import Reading, read_query, reading_of
-from memedit.scope.relations import FEATURES, Lexicon, relation_features
+from memedit.scope.relations import Lexicon
 from memedit.text import name_key
 
 MAX_QUERY_CHARS = 200_000
 NEIGHBOURS = 10
+MAX_VARIANTS = 8  # other spellings of a name that are compared for one sentence
+MAX_CANDIDATES = 12  # edits that the matcher reads for one sentence
 DEFAULT_THRESHOLD = 0.5
 # Vectors of a text differ by about 1e-7 between batches, probabilities by about 1e-6.
 NEAR = 1e-4
 SATURATED = 0.9  # two edits this sure of a query differ in wording only
 
-Order = int
 Nearest = Callable[[Vectors, int], Sequence[tuple[str, float]]]
 VectorsOf = Callable[[Sequence[str]], Vectors]
 
 
 @dataclass(frozen=True)
-class _Entry:
-    """A live edit, its phrases ``[n, d]`` and their largest lexicon profile ``[r]``."""
-
-    edit: Edit
-    order: Order
-    phrases: Vectors
-    profile: Vectors
-
-
-@dataclass(frozen=True)
 class _Asked:
-    """A query that has been read: its readings, and the sentences to find by meaning."""
+    """A query that has been read.
+
+    Attributes:
+        query: The query.
+        readings: Its sentences, each with a subject masked that it names or refers to.
+        variants: The same for names that nobody gave, each with its likeness to a known one.
+        unknown: By sentence: a name that is like no known one, masked.
+        look_up: The sentences to find by meaning.
+    """
 
     query: str
     readings: list[Reading]
+    variants: list[tuple[Reading, Mapping[str, float]]]
+    unknown: dict[str, Reading]
     look_up: list[str]
 
     @property
     def texts(self) -> list[str]:
         """What has to be encoded."""
-        return [*(reading.text for reading in self.readings), *self.look_up]
+        masked = [*self.readings, *(reading for reading, _ in self.variants)]
+        masked += self.unknown.values()
+        return [*(reading.text for reading in masked), *self.look_up]
 
 
 class ScopeClassifier:
@@ -66,7 +70,9 @@ class ScopeClassifier:
 
     Args:
         encoder: Encodes queries; the edits' phrases must come from the same one.
-        calibration: Weights of the decision; the shipped ones where None.
+        matcher: The trained matcher; the shipped one where None. On an encoder that the shipped
+            one was not trained for, the frozen encoder's evidence has to do.
+        calibration: Weights of the decision; the matcher's own where None.
         threshold: Least probability that counts as in scope, 0…1.
     """
 
@@ -74,15 +80,20 @@ class ScopeClassifier:
         self,
         encoder: Encoder,
         *,
+        matcher: Matcher | None = None,
         calibration: Calibration | None = None,
         threshold: float = DEFAULT_THRESHOLD,
     ) -> None:
         self.encoder = encoder
-        self.calibration = calibration or Calibration.load()
+        if matcher is None and calibration is None and isinstance(encoder, SentenceEncoder):
+            matcher = Matcher.shipped(encoder)
+        self.matcher = matcher
+        self.calibration = calibration or _calibration_of(matcher)
         self.threshold = threshold
         self.lexicon = Lexicon.load(encoder)
         self.names = NameIndex()
-        self._entries: dict[str, _Entry] = {}
+        self._weigher = Weigher(encoder, matcher, self.calibration)
+        self._entries: dict[str, Entry] = {}
         self._free_text: set[str] = set()
 
     def __len__(self) -> int:
@@ -105,7 +116,8 @@ class ScopeClassifier:
         for edit, order, phrases in batch:
             self.drop(edit.id)
             rows = [row[text] for text in phrases]
-            self._entries[edit.id] = _Entry(edit, order, vectors[rows], profiles[rows].max(axis=0))
+            profile = profiles[rows].max(axis=0)
+            self._entries[edit.id] = Entry(edit, order, vectors[rows], profile, told_texts(edit))
             if edit.kind == "free_text":
                 self._free_text.add(edit.id)
             else:
@@ -132,14 +144,13 @@ class ScopeClassifier:
             on: The day whose facts are asked for; today where None.
             context: Earlier turns, oldest first, for "he", "that club" and the like.
             nearest: Finds live edits by meaning: ``(unit vector [d], k)`` to ``(id, cosine)``
-                pairs. Without it misspelt names and free-text edits are not found.
+                pairs. Without it free-text edits, and names unlike any known one, are not found.
 
         Raises:
             QueryError: The query is empty or longer than :data:`MAX_QUERY_CHARS`.
         """
-        _check_query(query)
-        asked = self._read(query, context, nearest is not None)
-        return self._decision(asked, self._encode(asked.texts), on, nearest)
+        [decision] = self._decide_together([query], on, [context], nearest)
+        return decision
 
     def decide_many(
         self,
@@ -163,13 +174,8 @@ class ScopeClassifier:
         Raises:
             QueryError: As for :meth:`decide`.
         """
-        for query in queries:
-            _check_query(query)
         turns = contexts or [()] * len(queries)
-        by_meaning = nearest is not None
-        read = [self._read(q, t, by_meaning) for q, t in zip(queries, turns, strict=True)]
-        vectors = self._encode([text for asked in read for text in asked.texts])
-        decisions = [self._decision(asked, vectors, on, nearest) for asked in read]
+        decisions = self._decide_together(queries, on, turns, nearest)
         return [
             self.decide(query, on=on, context=turn, nearest=nearest)
             if _near_a_choice(decision)
@@ -177,27 +183,113 @@ class ScopeClassifier:
             for query, turn, decision in zip(queries, turns, decisions, strict=True)
         ]
 
-    def _read(self, query: str, context: Sequence[str], by_meaning: bool) -> _Asked:
-        sentences, readings = read_query(query, context, self.names)
-        look_up = self._to_look_up(sentences, readings) if by_meaning else []
-        return _Asked(query, readings, look_up)
+    def _decide_together(
+        self,
+        queries: Sequence[str],
+        on: dt.date | None,
+        contexts: Sequence[Sequence[str]],
+        nearest: Nearest | None,
+    ) -> list[Decision]:
+        for query in queries:
+            _check_query(query)
+        by_meaning = nearest is not None
+        read = [self._read(q, c, by_meaning) for q, c in zip(queries, contexts, strict=True)]
+        vectors = self._encode([text for asked in read for text in asked.texts])
+        day = on or dt.date.today()
+        drafts = [self._drafts(asked, vectors, day, nearest) for asked in read]
+        weighed = iter(self._weigher.weigh([d for some in drafts for d in some], self.threshold))
+        return [
+            self._decision(asked, list(itertools.islice(weighed, len(some))), on)
+            for asked, some in zip(read, drafts, strict=True)
+        ]
 
-    def _decision(
+    # -- reading ---------------------------------------------------------------------------------
+
+    def _read(self, query: str, context: Sequence[str], by_meaning: bool) -> _Asked:
+        sentences, readings = read_query(query, context, self.names, self._told)
+        asked = _Asked(query, readings, [], {}, [])
+        if by_meaning and (self._free_text or (self._entries and not readings)):
+            asked.look_up.extend(list(dict.fromkeys(sentences))[-NEIGHBOURS:])
+        if not readings:
+            for sentence in dict.fromkeys(sentences[-NEIGHBOURS:]):
+                self._read_unknown(sentence, asked)
+        return asked
+
+    def _read_unknown(self, sentence: str, asked: _Asked) -> None:
+        """The readings of a sentence whose names nobody gave."""
+        whole = (0, len(sentence))
+        for variant in self.names.find_variants(sentence, limit=MAX_VARIANTS):
+            place = (variant.start, variant.end, variant.text)
+            mention = Mention(*place, variant.name, "variant", variant.edit_ids)
+            likeness = {**variant.features, "score": variant.score}
+            asked.variants.append((reading_of(sentence, whole, mention), likeness))
+        span = unknown_name(sentence)
+        if span:
+            start, end = span
+            mention = Mention(start, end, sentence[start:end], "", "variant", ())
+            asked.unknown[sentence] = reading_of(sentence, whole, mention)
+
+    def _told(self, edit_ids: Sequence[str]) -> list[str]:
+        """The masked phrases of some edits, which tell what kind of thing a subject is."""
+        edits = (self._entries[i].edit for i in edit_ids if i in self._entries)
+        return [phrase for edit in edits for phrase in relation_phrases(edit)]
+
+    def _encode(self, texts: list[str]) -> dict[str, Vectors]:
+        unique = list(dict.fromkeys(texts))
+        return dict(zip(unique, self.encoder.encode(unique), strict=True)) if unique else {}
+
+    # -- candidates ------------------------------------------------------------------------------
+
+    def _drafts(
         self,
         asked: _Asked,
-        vectors: dict[str, Vectors],
-        on: dt.date | None,
+        vectors: Mapping[str, Vectors],
+        day: dt.date,
         nearest: Nearest | None,
-    ) -> Decision:
-        day = on or dt.date.today()
-        readings = asked.readings
-        candidates = [c for r in readings for c in self._weigh(r, vectors, day)]
+    ) -> list[Draft]:
+        """The edits that may answer the query, sentence by sentence."""
+        drafts: list[Draft] = []
+        for reading in asked.readings:
+            drafts += self._by_name(reading, vectors[reading.text], day)
+        for reading, likeness in asked.variants:
+            drafts += self._by_name(reading, vectors[reading.text], day, likeness)
         for sentence in asked.look_up:
             assert nearest is not None
             found = [i for i, _ in nearest(vectors[sentence], NEIGHBOURS) if i in self._entries]
-            candidates += self._weigh_free_text(sentence, vectors[sentence], found, day)
-            if not readings:
-                candidates += self._weigh_misspelt(sentence, found, day)
+            free = [self._entries[i] for i in found if i in self._free_text]
+            drafts += [Draft(e, sentence, vectors[sentence]) for e in _newest(free, day)]
+            if sentence in asked.unknown:
+                reading = asked.unknown[sentence]
+                known = {d.entry.edit.id for d in drafts}
+                facts = [i for i in found if i not in self._free_text and i not in known]
+                entries = _newest([self._entries[i] for i in facts], day)
+                drafts += [Draft(e, sentence, vectors[reading.text], reading, {}) for e in entries]
+        return cheapest_first(drafts, MAX_CANDIDATES * max(1, len(asked.readings)))
+
+    def _by_name(
+        self,
+        reading: Reading,
+        vector: Vectors,
+        day: dt.date,
+        likeness: Mapping[str, float] | None = None,
+    ) -> list[Draft]:
+        """The edits of the reading's subject that hold on the day."""
+        entries = [self._entries[i] for i in reading.mention.edit_ids]
+        return [
+            Draft(entry, reading.sentence, vector, reading, likeness)
+            for entry in _newest(entries, day)
+            if reading.kind != "partial" or self._may_go_by_part(entry, reading)
+        ]
+
+    def _may_go_by_part(self, entry: Entry, reading: Reading) -> bool:
+        """A single word stands for a longer name only where the edit is about a person."""
+        return len(name_key(reading.mention.text).split()) > 1 or self.lexicon.is_personal(
+            entry.profile
+        )
+
+    # -- deciding --------------------------------------------------------------------------------
+
+    def _decision(self, asked: _Asked, candidates: list[Candidate], on: dt.date | None) -> Decision:
         candidates.sort(key=_surest_first)
         edits = _surest_by_sentence(candidates)
         return Decision(
@@ -205,96 +297,27 @@ class ScopeClassifier:
             edits=edits,
             probability=max((c.probability for c in candidates), default=0.0),
             threshold=self.threshold,
-            reasons=reasons_for(candidates, readings, self.threshold, live=len(self)),
+            reasons=reasons_for(candidates, asked.readings, self.threshold, live=len(self)),
             candidates=tuple(candidates),
-            question=_resolved(asked.query, readings),
+            question=_resolved(asked.query, asked.readings),
             as_of=on,
         )
 
-    def _to_look_up(self, sentences: list[str], readings: list[Reading]) -> list[str]:
-        """Sentences to find by meaning: all of them for free text, else where no name was found."""
-        if self._free_text or (self._entries and not readings):
-            return list(dict.fromkeys(sentences))[-NEIGHBOURS:]
-        return []
 
-    def _encode(self, texts: list[str]) -> dict[str, Vectors]:
-        unique = list(dict.fromkeys(texts))
-        return dict(zip(unique, self.encoder.encode(unique), strict=True)) if unique else {}
-
-    def _weigh(
-        self, reading: Reading, vectors: dict[str, Vectors], day: dt.date
-    ) -> list[Candidate]:
-        """The edits of the reading's subject that hold on the day, with their probabilities."""
-        vector = vectors[reading.text]
-        profile = self.lexicon.profiles(vector[None])[0]
-        entries = [self._entries[i] for i in reading.mention.edit_ids]
-        return [
-            self._candidate(reading, vector, profile, entry)
-            for entry in _newest(entries, day)
-            if reading.kind != "partial" or self._may_go_by_part(entry, reading)
-        ]
-
-    def _may_go_by_part(self, entry: _Entry, reading: Reading) -> bool:
-        """A single word stands for a longer name only where the edit is about a person."""
-        return len(name_key(reading.mention.text).split()) > 1 or self.lexicon.is_personal(
-            entry.profile
-        )
-
-    def _candidate(
-        self, reading: Reading, vector: Vectors, profile: Vectors, entry: _Entry
-    ) -> Candidate:
-        features = relation_features(self.lexicon, vector, profile, entry.phrases, entry.profile)
-        clash = reading.question and answer_clashes(reading.text, entry.edit.target_new)
-        probability = self.calibration.probability(
-            features, question=reading.question, name=reading.kind, clash=clash
-        )
-        return Candidate(
-            edit=entry.edit,
-            sentence=reading.sentence,
-            mention=reading.mention.text,
-            name=reading.mention.name,
-            kind=reading.kind,
-            masked=reading.text,
-            relation=self.lexicon.nearest(profile),
-            features={name: float(x) for name, x in zip(FEATURES, features, strict=True)},
-            probability=probability,
-            in_scope=probability >= self.threshold,
-        )
-
-    def _weigh_free_text(
-        self, sentence: str, vector: Vectors, found: list[str], day: dt.date
-    ) -> list[Candidate]:
-        entries = [self._entries[i] for i in found if i in self._free_text]
-        candidates = []
-        for entry in _newest(entries, day):
-            cosine = float((entry.phrases @ vector).max())
-            probability = self.calibration.free_text_probability(cosine)
-            candidates.append(
-                Candidate(
-                    edit=entry.edit,
-                    sentence=sentence,
-                    mention=None,
-                    name=None,
-                    kind="meaning",
-                    masked=sentence,
-                    relation=None,
-                    features={"cosine": cosine},
-                    probability=probability,
-                    in_scope=probability >= self.threshold,
-                )
-            )
-        return candidates
-
-    def _weigh_misspelt(self, sentence: str, found: list[str], day: dt.date) -> list[Candidate]:
-        mentions = self.names.find_misspelt(sentence, found)
-        readings = [reading_of(sentence, (0, len(sentence)), mention) for mention in mentions]
-        vectors = self._encode([reading.text for reading in readings])
-        return [c for r in readings for c in self._weigh(r, vectors, day)]
+def unknown_name(sentence: str) -> tuple[int, int] | None:
+    """Where the longest name of a sentence stands, known or not; None where there is none."""
+    return max(names_in(sentence), key=lambda span: (span[1] - span[0], span), default=None)
 
 
-def _newest(entries: Iterable[_Entry], day: dt.date) -> list[_Entry]:
+def _calibration_of(matcher: Matcher | None) -> Calibration:
+    if matcher is None:
+        return Calibration.untrained()
+    return Calibration.from_dict(matcher.about["decision"])
+
+
+def _newest(entries: Iterable[Entry], day: dt.date) -> list[Entry]:
     """Of the edits that hold on the day, the newest of each key."""
-    winners: dict[tuple[str, str], _Entry] = {}
+    winners: dict[tuple[str, str], Entry] = {}
     for entry in entries:
         key = entry.edit.key
         if entry.edit.holds_on(day) and (key not in winners or entry.order > winners[key].order):

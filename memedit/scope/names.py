@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from rapidfuzz.distance import OSA
-
+from memedit.scope.runs import Token, capital_runs, starts_sentence
+from memedit.scope.variants import VariantIndex
 from memedit.scope.vocabulary import (
     COMMON_HEADS,
     FUNCTION_WORDS,
@@ -24,12 +24,11 @@ from memedit.scope.vocabulary import (
 )
 from memedit.text import name_key, words
 
-MentionKind = Literal["full", "partial", "spelling"]
+MentionKind = Literal["full", "partial", "variant"]
 Key = tuple[str, ...]
-Token = tuple[str, int, int]
 
 MIN_SURNAME_LETTERS = 4
-MIN_FUZZY_LETTERS = 6
+MAX_VARIANTS = 16
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class Mention:
         text: The words as they stand there.
         name: The known name they stand for.
         kind: ``full`` (a name or alias), ``partial`` (a part that fits one subject only) or
-            ``spelling`` (a name but for a slip of the pen).
+            ``variant`` (another name that nobody gave, see :class:`Variant`).
         edit_ids: The live edits about the subjects of this name.
     """
 
@@ -54,6 +53,30 @@ class Mention:
     edit_ids: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Variant:
+    """A place in a text that may name a live subject by a name that nobody gave.
+
+    Attributes:
+        start: First character in the text.
+        end: One past the last character.
+        text: The words as they stand there.
+        name: The known name they may stand for.
+        edit_ids: The live edits about the subjects of this name.
+        score: How alike the two are as spelt, 0…1; no probability.
+        features: What the score is made of, see :class:`~memedit.scope.likeness.Likeness`, and
+            ``rivals``, how many of the other variants found are as alike.
+    """
+
+    start: int
+    end: int
+    text: str
+    name: str
+    edit_ids: tuple[str, ...]
+    score: float
+    features: Mapping[str, float]
+
+
 class NameIndex:
     """The names of the live edits' subjects; edits come and go one by one."""
 
@@ -61,7 +84,9 @@ class NameIndex:
         self._names: dict[str, tuple[str, tuple[str, ...]]] = {}
         self._full: dict[Key, dict[str, str]] = defaultdict(dict)  # key -> edit id -> spelling
         self._partial: dict[Key, dict[str, str]] = defaultdict(dict)  # key -> edit id -> full name
-        self._by_first: dict[str, dict[Key, int]] = defaultdict(dict)  # first word -> key -> uses
+        # first word -> how many words a name has that begins with it -> how many do
+        self._lengths: dict[str, dict[int, int]] = defaultdict(dict)
+        self._variants = VariantIndex()
 
     def __len__(self) -> int:
         return len(self._names)
@@ -75,6 +100,7 @@ class NameIndex:
         self._names[edit_id] = (name_key(spelled[0]), spelled)
         for name in spelled:
             self._put(self._full, _key(name), edit_id, name)
+            self._variants.add(_key(name), name)
             for part in _parts(name):
                 self._put(self._partial, part, edit_id, name)
 
@@ -83,6 +109,8 @@ class NameIndex:
         _, spelled = self._names.pop(edit_id, ("", ()))
         for name in spelled:
             self._drop(self._full, _key(name), edit_id)
+            if _key(name) not in self._full:
+                self._variants.remove(_key(name))
             for part in _parts(name):
                 self._drop(self._partial, part, edit_id)
 
@@ -92,9 +120,10 @@ class NameIndex:
         lowercase = not any(ch.isupper() for ch in text[1:])
         found: list[tuple[int, int, Mention]] = []
         for first, (word, _, _) in enumerate(tokens):
-            for key in self._by_first.get(word, ()):
-                last = first + len(key)
-                if tuple(t[0] for t in tokens[first:last]) == key:
+            for length in self._lengths.get(word, ()):
+                last = first + length
+                key = tuple(t[0] for t in tokens[first:last])
+                if last <= len(tokens) and (key in self._full or key in self._partial):
                     mention = self._mention(text, tokens, first, last, key, lowercase)
                     if mention:
                         found.append((first, last, mention))
@@ -107,25 +136,33 @@ class NameIndex:
                 kept.append(mention)
         return sorted(kept, key=lambda mention: mention.start)
 
-    def find_misspelt(self, text: str, edit_ids: Iterable[str]) -> list[Mention]:
-        """Mentions of the given edits' names that are one slip a word away from being exact.
+    def find_variants(self, text: str, *, limit: int = MAX_VARIANTS) -> list[Variant]:
+        """Places in ``text`` that may name a live subject otherwise than it was given.
 
-        Meant for a few candidates that were retrieved by meaning: comparing every name with
-        every place in a text would be slow and would find too much.
+        Meant to be judged: one place may be a variant of several names, and of none. A place that
+        names a subject exactly is left out. Cheap at any number of names, and without a model.
+
+        Args:
+            text: A question or a text; of a long one the end is searched.
+            limit: The most to give.
+
+        Returns:
+            The variants, the most alike first.
         """
-        tokens = words(text)
-        found: dict[tuple[int, int], Mention] = {}
-        for edit_id in edit_ids:
-            for name in self._names.get(edit_id, ("", ()))[1]:
-                place = _misspelt_at(tokens, _key(name))
-                if place is None:
-                    continue
-                if _is_piece_of_longer_name(text, tokens, *place):
-                    continue
-                start, end = tokens[place[0]][1], tokens[place[1] - 1][2]
-                ids = tuple(self._full.get(_key(name), ()))
-                found[place] = Mention(start, end, text[start:end], name, "spelling", ids)
-        return list(found.values())
+        known = [(m.start, m.end) for m in self.find(text) if m.kind == "full"]
+        found = self._variants.find(text, known, limit)
+        return [
+            Variant(
+                start=span[0],
+                end=span[1],
+                text=text[slice(*span)],
+                name=name,
+                edit_ids=tuple(self._full[_key(name)]),
+                score=likeness.score,
+                features=likeness.features | {"rivals": float(rivals)},
+            )
+            for span, name, likeness, rivals in found
+        ]
 
     def _mention(
         self, text: str, tokens: list[Token], first: int, last: int, key: Key, lowercase: bool
@@ -157,20 +194,20 @@ class NameIndex:
     def _put(self, table: dict[Key, dict[str, str]], key: Key, edit_id: str, name: str) -> None:
         if edit_id not in table[key]:
             table[key][edit_id] = name
-            uses = self._by_first[key[0]]
-            uses[key] = uses.get(key, 0) + 1
+            lengths = self._lengths[key[0]]
+            lengths[len(key)] = lengths.get(len(key), 0) + 1
 
     def _drop(self, table: dict[Key, dict[str, str]], key: Key, edit_id: str) -> None:
         if table.get(key, {}).pop(edit_id, None) is None:
             return
         if not table[key]:
             del table[key]
-        uses = self._by_first[key[0]]
-        uses[key] -= 1
-        if not uses[key]:
-            del uses[key]
-        if not uses:
-            del self._by_first[key[0]]
+        lengths = self._lengths[key[0]]
+        lengths[len(key)] -= 1
+        if not lengths[len(key)]:
+            del lengths[len(key)]
+        if not lengths:
+            del self._lengths[key[0]]
 
 
 def names_in(text: str) -> list[tuple[int, int]]:
@@ -178,17 +215,9 @@ def names_in(text: str) -> list[tuple[int, int]]:
 
     A capitalised function word at the start of a sentence is no name.
     """
-    spans: list[tuple[int, int]] = []
-    previous = -1
-    for word, start, end in words(text):
-        if not text[start].isupper() or (word in FUNCTION_WORDS and _starts_sentence(text, start)):
-            continue
-        if spans and previous >= 0 and re.fullmatch(r"[ .'’-]{1,2}", text[previous:start]):
-            spans[-1] = (spans[-1][0], end)
-        else:
-            spans.append((start, end))
-        previous = end
-    return spans
+    tokens = words(text)
+    spans = [(tokens[a][1], tokens[b - 1][2]) for a, b in capital_runs(text, tokens)]
+    return [span for span in spans if any(ch.isupper() for ch in text[slice(*span)])]
 
 
 def _key(name: str) -> Key:
@@ -205,7 +234,7 @@ def _parts(name: str) -> list[Key]:
     head = [t for t, _, _ in tokens]
     if len(head) >= 3 and head[0] == "the":
         parts.append(tuple(head[1:]))
-    if _may_be_person(bare or name, tokens):
+    if looks_like_person(bare or name):
         parts.append((head[-1],))
         if len(head) > 2:
             parts.append((head[0], head[-1]))
@@ -213,7 +242,9 @@ def _parts(name: str) -> list[Key]:
     return [part for part in dict.fromkeys(parts) if part and part != full]
 
 
-def _may_be_person(name: str, tokens: list[Token]) -> bool:
+def looks_like_person(name: str) -> bool:
+    """Whether a name looks like a person's: a few capitalised words, the last one a surname."""
+    tokens = words(name)
     head = [t for t, _, _ in tokens]
     if not 2 <= len(head) <= 4 or "," in name or "'" in name:
         return False
@@ -234,12 +265,6 @@ def _case_fits(surface: str, spellings: Iterable[str], lowercase: bool, *, initi
     if surface.lower() in FUNCTION_WORDS:
         return False
     return lowercase or surface[:1].isupper() or any(s[:1].islower() for s in spellings)
-
-
-def _starts_sentence(text: str, start: int) -> bool:
-    return (
-        not text[:start].rstrip(" \"'“‘(").strip() or text[:start].rstrip(" \"'“‘(")[-1] in ".!?:\n"
-    )
 
 
 def _is_capitalised(text: str, token: Token) -> bool:
@@ -268,7 +293,7 @@ def _is_piece_of_longer_name(text: str, tokens: list[Token], first: int, last: i
     if gap not in (" ", "-") or not _is_capitalised(text, before):
         return False
     known = before[0] in FUNCTION_WORDS or before[0] in TITLES
-    return not known and not _starts_sentence(text, before[1])
+    return not known and not starts_sentence(text, before[1])
 
 
 def _given_name_start(
@@ -296,27 +321,3 @@ def _given_name_start(
 def _short_form(word: str, known: str) -> bool:
     """Whether a given name may be short for another: same first letter, no letter of its own."""
     return word[0] == known[0] and set(word) <= set(known)
-
-
-def _misspelt_at(tokens: list[Token], key: Key) -> tuple[int, int] | None:
-    """The first place where ``key`` stands but for one slip in each longer word."""
-    if sum(len(word) for word in key) < MIN_FUZZY_LETTERS:
-        return None
-    for first in range(len(tokens) - len(key) + 1):
-        seen = tuple(token[0] for token in tokens[first : first + len(key)])
-        if seen != key and all(map(_slip, seen, key)):
-            return first, first + len(key)
-    return None
-
-
-def _slip(seen: str, word: str) -> bool:
-    """One letter wrong, missing, added or swapped, but not at either end ("Russian" is a word)."""
-    if seen == word:
-        return True
-    if len(word) < MIN_FUZZY_LETTERS - 1 or any(ch.isdigit() for ch in seen + word):
-        return False
-    return (
-        seen[0] == word[0]
-        and seen[-1] == word[-1]
-        and OSA.distance(seen, word, score_cutoff=1) <= 1
-    )

@@ -12,6 +12,7 @@ from memedit import forms
 from memedit.edit import Edit
 
 MASK = "it"
+MAX_TARGET_CHARS = 80
 
 
 def relation_phrases(edit: Edit) -> tuple[str, ...]:
@@ -37,3 +38,8 @@ def masked(template: str) -> str:
     text = re.sub(r"\{\}(?:['’]s|(?<=s)['’])(?!\w)", f"{MASK}s", template)
     text = re.sub(r"\s+", " ", text.replace(forms.SLOT, MASK)).strip()
     return text.rstrip(" ,;:")
+
+
+def told_text(phrase: str, target: str) -> str:
+    """An edit as the trained matcher reads it: a masked phrase and the object it now has."""
+    return f"{phrase} {target[:MAX_TARGET_CHARS]}"

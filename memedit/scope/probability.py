@@ -1,91 +1,132 @@
-"""From relation evidence to the probability that an edit answers the query."""
+"""From evidence to the probability that an edit answers a query."""
 
 from __future__ import annotations
 
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
-from typing import Any
+from typing import Any, Literal
 
 from memedit.errors import EncoderError
-from memedit.scope.encoder import Vectors
 from memedit.scope.reading import NameKind
 from memedit.scope.relations import FEATURES
+
+Form = Literal["question", "cloze", "text"]
+
+_PARTS = frozenset({"forms", "names", "prior_odds", "name_penalty", "clash_penalty"})
+_TRAIN_ANEW = "Fit them anew with this version: memedit train scope."
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What speaks for and against an edit.
+
+    Attributes:
+        form: What is compared: a question, a cloze, or a free text.
+        features: By name: ``match`` (the matcher's cosine), ``cosine`` (the frozen encoder's), and
+            for relations :data:`memedit.scope.relations.FEATURES`.
+        name: How the subject was recognised; free texts have none.
+        clash: Whether the edit's target is no answer of the kind that is asked for, or the query
+            asks for what is not so.
+    """
+
+    form: Form
+    features: Mapping[str, float]
+    name: NameKind = "full"
+    clash: bool = False
+
+
+@dataclass(frozen=True)
+class Linear:
+    """A logistic model's weights by feature and its bias; other features count nothing."""
+
+    weights: Mapping[str, float]
+    bias: float
+
+    def log_odds(self, features: Mapping[str, float]) -> float:
+        """The log odds that these features give."""
+        known = (w * features.get(name, 0.0) for name, w in self.weights.items())
+        return self.bias + math.fsum(known)
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """A logistic model over :data:`memedit.scope.relations.FEATURES`, one a form of query.
+    """Logistic models over the evidence, one a form of query.
 
     A question spells its relation out; a cloze ("X, who plays") may leave nearly all of it open, so
-    the same evidence means less there and each form has weights of its own. They were fitted by
-    ``eval/fit_scope.py`` on development records with as many queries in scope as out of it;
-    ``prior_odds`` moves that to the odds met in use, where most queries that name an edited subject
-    ask for what was edited.
+    the same evidence means less there and each form has weights of its own. They were fitted on
+    training records with as many queries in scope as out of it; ``prior_odds`` moves that to the
+    odds met in use, where most queries that name an edited subject ask for what was edited.
 
     Attributes:
-        encoder: Fingerprint of the encoder the weights belong to.
-        forms: Weights and bias for ``"question"`` and ``"cloze"``.
-        prior_odds: In-scope to out-of-scope odds, by form, of a query that names an edited subject.
-        name_penalty: Log odds taken off where the name is not given in full.
-        clash_penalty: Log odds taken off where the target is no answer of the kind asked for.
-        free_text: ``slope`` and ``centre`` of the logistic over plain cosine, for free text.
+        forms: A model for ``"question"``, ``"cloze"`` and ``"text"``.
+        names: A model of whether two names are the same thing's, where nobody said so.
+        prior_odds: In-scope to out-of-scope odds, by form.
+        name_penalty: Log odds taken off where the name is given in part or by reference.
+        clash_penalty: Log odds taken off where the target cannot be an answer.
     """
 
-    encoder: str
-    forms: Mapping[str, tuple[tuple[float, ...], float]]
-    prior_odds: Mapping[str, float]
-    name_penalty: Mapping[str, float]
-    clash_penalty: float
-    free_text: Mapping[str, float]
+    forms: Mapping[str, Linear]
+    names: Linear
+    prior_odds: Mapping[str, float] = field(default_factory=dict)
+    name_penalty: Mapping[str, float] = field(default_factory=dict)
+    clash_penalty: float = 0.0
 
     @classmethod
-    def load(cls) -> Calibration:
-        """The calibration shipped with memedit, for the embedded encoder."""
+    def untrained(cls) -> Calibration:
+        """The weights that do without a matcher, fitted for the embedded encoder."""
         text = resources.files("memedit.scope").joinpath("calibration.json").read_text("utf-8")
         return cls.from_dict(json.loads(text))
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Calibration:
-        """Reads what ``eval/fit_scope.py`` wrote."""
-        if tuple(data["features"]) != FEATURES:
+        """Reads what ``memedit train scope`` wrote.
+
+        Raises:
+            EncoderError: A part is missing, or there are weights for evidence that this version
+                does not gather.
+        """
+        missing = sorted(_PARTS - data.keys())
+        if missing:
             raise EncoderError(
-                f"The scope calibration was fitted on the features {data['features']}, this "
-                f"version computes {list(FEATURES)}.",
-                hint="Fit it again with eval/fit_scope.py.",
+                f"The weights of the scope decision have no {missing[0]!r}.", hint=_TRAIN_ANEW
             )
-        forms = {k: (tuple(v["weights"]), float(v["bias"])) for k, v in data["forms"].items()}
+        for form, model in data["forms"].items():
+            strange = sorted(model["weights"].keys() - {"match", *FEATURES})
+            if strange:
+                raise EncoderError(
+                    f"The weights of the scope decision on a {form} were fitted with "
+                    f"{strange[0]!r}, which this version does not compute.",
+                    hint=_TRAIN_ANEW,
+                )
         return cls(
-            encoder=data["encoder"],
-            forms=forms,
+            forms={form: _linear(model) for form, model in data["forms"].items()},
+            names=_linear(data["names"]),
             prior_odds=dict(data["prior_odds"]),
             name_penalty=dict(data["name_penalty"]),
             clash_penalty=float(data["clash_penalty"]),
-            free_text=dict(data["free_text"]),
         )
 
-    def probability(
-        self, features: Vectors, *, question: bool, name: NameKind, clash: bool
-    ) -> float:
-        """The probability, 0…1, that the edit answers a query with this evidence.
+    def probability(self, evidence: Evidence) -> float:
+        """The probability, 0…1, that the edit answers a query, its name taken for granted."""
+        log_odds = self.forms[evidence.form].log_odds(evidence.features)
+        log_odds += math.log(self.prior_odds.get(evidence.form, 1.0))
+        log_odds -= self.name_penalty.get(evidence.name, 0.0)
+        return _logistic(log_odds - (self.clash_penalty if evidence.clash else 0.0))
+
+    def name_probability(self, likeness: Mapping[str, float]) -> float:
+        """The probability, 0…1, that two names are the same thing's.
 
         Args:
-            features: From :func:`memedit.scope.relations.relation_features`.
-            question: Whether the query's sentence is a question.
-            name: How the subject was recognised.
-            clash: Whether the edit's target is no answer of the kind that is asked for.
+            likeness: Features of :class:`memedit.scope.likeness.Likeness`, and ``cosine``.
         """
-        form = "question" if question else "cloze"
-        weights, bias = self.forms[form]
-        log_odds = bias + math.fsum(w * float(x) for w, x in zip(weights, features, strict=True))
-        log_odds += math.log(self.prior_odds[form]) - self.name_penalty.get(name, 0.0)
-        return _logistic(log_odds - (self.clash_penalty if clash else 0.0))
+        return _logistic(self.names.log_odds(likeness))
 
-    def free_text_probability(self, cosine: float) -> float:
-        """The probability, 0…1, that a free-text edit with this cosine is meant."""
-        return _logistic(self.free_text["slope"] * (cosine - self.free_text["centre"]))
+
+def _linear(model: Mapping[str, Any]) -> Linear:
+    return Linear({k: float(w) for k, w in model["weights"].items()}, float(model["bias"]))
 
 
 def _logistic(log_odds: float) -> float:

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memedit.scope.encoder import Encoder, Vectors
+from memedit.scope.matcher import Matcher
 
 TEMPERATURE = 0.05
 OVERLAP_FLOOR = 0.05
@@ -44,13 +45,13 @@ class Lexicon:
 
     @staticmethod
     @functools.lru_cache(maxsize=4)
-    def load(encoder: Encoder) -> Lexicon:
+    def load(encoder: Encoder | Matcher) -> Lexicon:
         """The lexicon shipped with memedit, encoded by ``encoder`` once a process."""
         text = resources.files("memedit.scope").joinpath("relations.txt").read_text("utf-8")
         return Lexicon.read(text, encoder)
 
     @classmethod
-    def read(cls, text: str, encoder: Encoder) -> Lexicon:
+    def read(cls, text: str, encoder: Encoder | Matcher) -> Lexicon:
         """A lexicon from lines ``name: phrasing; phrasing; ...`` (see relations.txt)."""
         names: list[str] = []
         phrasings: list[str] = []

@@ -48,3 +48,210 @@ PLACE_STARTS = frozenset(
 PARTICLES = frozenset(
     """al ben bin da de del della den der di do dos du el la le van von zu""".split()
 )
+
+# Beside the titles, words that come and go around a name without changing whom it means.
+HONORIFICS = TITLES | frozenset(
+    """admiral archbishop ayatollah baron baroness brigadier brother cardinal chief colonel
+    commander count countess dame don doctor duchess duke earl esq father frau general hajji herr
+    hon honorable honourable imam infanta infante maharaja major marquess marquis maulana mayor md
+    mme monsieur mother obe phd qc rabbi rev reverend senor senora sergeant shah sheikh shri sister
+    sri swami tsar viscount""".split()
+)
+
+# Words that say what kind of company a name is.
+COMPANY_WORDS = frozenset(
+    """ag co company corp corporation enterprises gmbh group holding holdings inc incorporated
+    kk limited llc ltd nv plc sa""".split()
+)
+
+# At the start of a sentence, capitalised verbs that ask for something.
+IMPERATIVES = frozenset(
+    """answer complete describe explain find fill give identify list mention name please say
+    show specify state suggest tell write""".split()
+)
+
+# Words that mean the same within a name, one set a line.
+SAME_WORDS = """
+mount mt mountain
+saint st san santa sankt sainte ste
+street st str
+fort ft
+doctor dr
+junior jr
+senior sr
+professor prof
+general gen
+captain capt
+lieutenant lt
+sergeant sgt
+colonel col
+major maj
+admiral adm
+governor gov
+president pres
+senator sen
+reverend rev
+brothers bros
+company co
+corporation corp
+incorporated inc
+limited ltd
+university univ universidad universitat universite universita
+institute inst institut instituto
+international intl
+national natl
+department dept
+association assn assoc
+federation fed
+government govt
+center centre ctr
+theater theatre
+harbor harbour
+championship championships champs
+republic rep
+island isle
+islands isles
+north northern
+south southern
+east eastern
+west western
+united utd
+football soccer
+film movie
+and und et y
+the le la les el los der die das il
+of de du di da des von van del della
+new nouveau nueva nuevo
+great grand
+muhammad mohammed mohamed mohammad muhammed md mohd
+"""
+
+# Short forms of given names, one name with its forms a line; a form may stand in several.
+DIMINUTIVES = """
+abraham abe
+albert al bert bertie
+alexander alex sandy sasha alec xander aleksandr alejandro alessandro
+alexandra alex sandra sasha lexi
+alfred alf alfie fred
+andrew andy drew andrei andrey andre andreas
+anthony tony antony anton antonio antoine
+archibald archie
+arthur art artie
+barbara barb babs
+benjamin ben benny benji
+bernard bernie
+bradley brad
+catherine cathy kate katie kathy cate kitty katherine kathryn catharine katharine ekaterina
+charles charlie chuck carl karl carlos chas
+christine chris tina chrissy christina kristina kristin
+christopher chris topher kit kris christoph christophe
+clifford cliff
+cynthia cindy
+daniel dan danny
+david dave davy
+deborah debbie deb debra
+dennis denny
+diana di
+donald don donny donnie
+dorothy dot dottie dolly
+douglas doug
+edward ed eddie ted teddy ned eduard eduardo
+elizabeth liz lizzie beth betty bess eliza lisa libby elisabeth betsy
+eleanor nell ellie nora
+emily em emma
+ernest ernie
+eugene gene evgeny yevgeny
+francis frank fran francisco francesco
+frances fran fanny frankie
+franklin frank
+frederick fred freddie freddy fritz friedrich rick
+gabriel gabe
+george georgie jorge georg georges jurgen
+gerald gerry jerry
+gregory greg
+harold harry hal
+helen nell nellie elena
+henry harry hank hal henri heinrich enrique
+herbert herb bert
+isabella bella izzy isabel isabelle
+jacob jake jack jakob
+jacqueline jackie
+james jim jimmy jamie jem
+janet jan
+jeffrey jeff geoffrey geoff
+jennifer jen jenny
+jerome jerry
+jessica jess jessie
+jesus chucho
+john jack johnny jon johann johan jan ivan juan jean giovanni johannes jonny
+jonathan jon jonny
+joseph joe joey josef jose pepe giuseppe
+joshua josh
+judith judy
+katherine kate katie kathy kitty catherine
+kenneth ken kenny
+laurence larry lawrence laurie
+leonard len lenny leo
+leonardo leo
+lewis lew louis lou luis louie
+lionel leo
+louise lou
+lucas luke luc lukas
+margaret maggie meg peggy marge greta margarita rita
+maria mary marie mia
+martha marty patty
+martin marty
+mary molly polly mae may mamie
+matthew matt matty mathew mathias
+maximilian max maximiliano
+maxwell max
+melinda mel lindy
+melvin mel
+michael mike mick mickey micky mikey mikhail miguel michel mischa misha
+natalie nat natasha nathalie natalia
+nathaniel nat nate nathan
+nicholas nick nicky nikolai nicolas nikolaus nicola klaus nico
+oliver ollie
+pamela pam
+patricia pat patty trish tricia
+patrick pat paddy
+paul pablo paolo pavel
+pauline polly
+peter pete pyotr petr pedro pierre piotr petrus
+philip phil pip phillip felipe philippe
+rachel rae shelly
+raymond ray
+rebecca becky becca
+richard dick rick ricky rich richie ricardo
+robert rob bob bobby robbie bert roberto
+roger rodge
+ronald ron ronnie ronny
+rosemary rosie
+rudolf rudi ruedi rolf rudy rudolph
+russell russ
+samantha sam
+samuel sam sammy
+sarah sally sadie sara
+stanley stan
+stephanie steph
+stephen steve stevie steven stefan esteban stephane stephan
+susan sue susie suzy susanna suzanne
+sylvester sly
+terence terry terrence
+theodore ted teddy theo
+theresa tess terry tessa teresa
+thomas tom tommy tomas
+timothy tim timmy
+valentina valya
+valerie val
+victor vic viktor
+victoria vicky vicki tori
+vincent vince vinnie
+virginia ginny
+vladimir vova volodya
+walter walt wally
+william bill billy will willy willie liam wilhelm guillermo guillaume
+winston win winnie
+yelena lena elena
+zachary zach zack
+"""

@@ -8,6 +8,8 @@ import pytest
 
 from memedit import Edit
 from memedit.errors import EncoderError, QueryError
+from memedit.scope.classifier import ScopeClassifier
+from memedit.scope.matcher import Matcher
 from memedit.scope.probability import Calibration
 from memedit.scope.relations import FEATURES, Lexicon
 
@@ -75,7 +77,7 @@ def test_a_decision_says_why(decide):
     assert "'Messi' can only mean 'Lionel Messi'" in decision.reasons[0]
     assert "in scope" in decision.reasons[0]
     (candidate,) = decision.candidates
-    assert set(candidate.features) == set(FEATURES)
+    assert set(candidate.features) == {"match", *FEATURES}
     assert candidate.masked == "Which sport does it play?"
     assert decision.to_dict()["candidates"][0]["edit"] == "sport"
 
@@ -179,13 +181,43 @@ def test_the_threshold_is_the_users(classify):
     assert classify(SPORT, threshold=0.0)("Where was Messi born?").route == "counterfactual"
 
 
-def test_a_calibration_for_other_features_is_refused():
-    with pytest.raises(EncoderError, match="fitted on the features"):
-        Calibration.from_dict({"features": ["cosine"]})
+def decision_weights(**changed):
+    model = {"weights": {"cosine": 1.0}, "bias": 0.0}
+    return {
+        "forms": {"question": model, "cloze": model, "text": model},
+        "names": model,
+        "prior_odds": {},
+        "name_penalty": {},
+        "clash_penalty": 0.0,
+    } | changed
 
 
-def test_the_shipped_calibration_is_for_the_embedded_encoder(encoder):
-    assert Calibration.load().encoder == encoder.fingerprint
+def test_weights_for_other_evidence_are_refused():
+    model = {"weights": {"length": 1.0}, "bias": 0.0}
+    with pytest.raises(EncoderError, match="question were fitted with 'length'"):
+        Calibration.from_dict(decision_weights(forms={"question": model}))
+
+
+def test_weights_that_lack_a_part_are_refused():
+    weights = decision_weights()
+    del weights["names"]
+    with pytest.raises(EncoderError, match="no 'names'"):
+        Calibration.from_dict(weights)
+
+
+def test_the_shipped_matcher_is_for_the_embedded_encoder(encoder):
+    matcher = Matcher.shipped(encoder)
+    assert matcher is not None
+    assert matcher.about["encoder"] == encoder.fingerprint
+    assert ScopeClassifier(encoder).matcher is matcher
+
+
+def test_without_the_matcher_the_frozen_encoder_has_to_do(encoder):
+    frozen = ScopeClassifier(encoder, calibration=Calibration.untrained())
+    assert frozen.matcher is None
+    frozen.put([(SPORT, 0)], encoder.encode)
+    assert frozen.decide("Which sport does Lionel Messi play?").route == "counterfactual"
+    assert frozen.decide("Where was Lionel Messi born?").route == "base"
 
 
 def test_lexicon_profiles_by_hand(encoder):

@@ -110,18 +110,14 @@ def test_edits_of_one_name_are_found_together_and_forgotten_one_by_one():
     assert len(names) == 0
 
 
-def test_a_slip_of_the_pen_is_found_among_given_candidates():
-    names = index("Constantin Argetoianu", "Paul")
-    (mention,) = names.find_misspelt("Where was Constantin Argetoinau born?", ["e0", "e1"])
-    assert (mention.name, mention.kind) == ("Constantin Argetoianu", "spelling")
-    assert names.find_misspelt("Where was Paula born?", ["e1"]) == []
-    assert index("Windows 7").find_misspelt("Who made Windows 8?", ["e0"]) == []
-    assert index("Russia").find_misspelt("the Russian war", ["e0"]) == []
-
-
 def test_spans_that_look_like_names():
-    text = "Who is Ada Lovelace? She met Charles."
-    assert [text[a:b] for a, b in names_in(text)] == ["Ada Lovelace", "Charles"]
+    text = "Who is Ada Lovelace? She met Charles de Gaulle and Mun Ka-young, 3 times in St. Ives."
+    assert [text[a:b] for a, b in names_in(text)] == [
+        "Ada Lovelace",
+        "Charles de Gaulle",
+        "Mun Ka-young",
+        "St. Ives",
+    ]
 
 
 @given(st.lists(st.text(min_size=1, max_size=12), max_size=6), st.text(max_size=60))
@@ -134,7 +130,7 @@ def test_any_names_in_any_text(names, text):
     for i in range(len(names)):
         made.remove(f"e{i}")
     assert made.find(text) == []
-    assert not made._by_first  # nothing is left behind
+    assert not made._lengths  # nothing is left behind
 
 
 @given(st.text(st.characters(categories=("Lu", "Ll")), min_size=5, max_size=12).filter(name_key))
