@@ -48,7 +48,7 @@ def read_records(source: str | Path | BinaryIO) -> RecordFile:
         path, file = Path(source), None
     else:
         path, file = Path(str(getattr(source, "name", "input"))), source
-    text = _text(path, file)
+    text = read_text(path, file)
     if text.lstrip()[:1] == "[":
         items = _parsed(path, 1, text)
         return RecordFile(path, [Record(n, item) for n, item in enumerate(items, 1)], False)
@@ -74,7 +74,16 @@ def _parsed(path: Path, first_line: int, text: str) -> Any:
     )
 
 
-def _text(path: Path, file: BinaryIO | None) -> str:
+def read_text(path: Path, file: BinaryIO | None = None) -> str:
+    """The text of a file, plain or gzipped.
+
+    Args:
+        path: Where it is, for messages where ``file`` is given.
+        file: A binary file that is open, to read instead.
+
+    Raises:
+        ImportFormatError: It cannot be read, or is not UTF-8.
+    """
     try:
         raw = file.read() if file else path.read_bytes()
         if raw.startswith(_GZIP_MAGIC):

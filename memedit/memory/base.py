@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import getpass
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +22,7 @@ from memedit.memory.index import VectorIndex
 from memedit.memory.records import EditRecord
 from memedit.memory.store import Store
 from memedit.memory.validity import winners
+from memedit.memory.writing import Occasion
 from memedit.scope.encoder import Encoder
 from memedit.text import find_control_character
 
@@ -162,6 +164,9 @@ class MemoryBase:
         )
         return [record.row for record in winners(active, as_day(day))]
 
+    def _occasion(self, reason: str, actor: str | None) -> Occasion:
+        return Occasion(self._namespace, actor or self._actor or _login_name(), reason)
+
 
 def as_day(day: Day) -> dt.date:
     """A day given as a date or in words.
@@ -192,3 +197,10 @@ def check_namespace(namespace: str) -> None:
             hint="Use letters, digits or any other visible characters.",
             field="namespace",
         )
+
+
+def _login_name() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):  # no such user, or a system without users
+        return "unknown"

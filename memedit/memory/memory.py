@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self, get_args
@@ -11,17 +10,17 @@ from memedit.edit import Edit
 from memedit.errors import EditConflictError, InvalidEditError, QueryError
 from memedit.memory import queries
 from memedit.memory.base import DEFAULT_NAMESPACE, check_namespace
+from memedit.memory.calibrations import CalibratedMemory
 from memedit.memory.embeddings import Embeddings
 from memedit.memory.plan import Change, OnConflict, Planner
-from memedit.memory.reading import MemoryReader
 from memedit.memory.records import EditRecord
 from memedit.memory.store import Store
-from memedit.memory.writing import Occasion, write_changes, write_erasure
+from memedit.memory.writing import write_changes, write_erasure
 from memedit.scope.encoder import Encoder, Progress
 from memedit.text import name_key
 
 
-class EditMemory(MemoryReader):
+class EditMemory(CalibratedMemory):
     """Edits with their history in one SQLite file; open it with :meth:`open`.
 
     Every mutation is one transaction, one new revision and one event for each edit touched, with
@@ -362,16 +361,6 @@ class EditMemory(MemoryReader):
                 hint="Make one with Edit(...) or Edit.from_dict(...).",
             )
         return edit.model_copy(update={"namespace": self._namespace})
-
-    def _occasion(self, reason: str, actor: str | None) -> Occasion:
-        return Occasion(self._namespace, actor or self._actor or _login_name(), reason)
-
-
-def _login_name() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):  # no such user, or a system without users
-        return "unknown"
 
 
 def _as_ids(ids: str | Iterable[str]) -> list[str]:

@@ -3,7 +3,8 @@
 ``edits`` holds every edit's present state and, of an erased one, the tombstone; rows are never
 deleted, so that a row's number can be its id in the vector index for good. ``events`` holds the
 state after each mutation, ``revisions`` who made it, when and why. ``names``, ``vectors``,
-``phrases`` and ``edit_phrases`` follow from the words and are written with them.
+``phrases`` and ``edit_phrases`` follow from the words and are written with them. ``probe_scores``
+and ``calibrations`` hold what the scope threshold rests on: numbers, no words.
 """
 
 from __future__ import annotations
@@ -80,6 +81,21 @@ _FIRST_TABLES = (
     "CREATE INDEX events_by_edit ON events (edit_id, seq)",
     "CREATE INDEX events_by_revision ON events (revision)",
 )
+_CALIBRATIONS = (
+    """CREATE TABLE probe_scores (
+        row INTEGER PRIMARY KEY REFERENCES edits (row),
+        digest TEXT NOT NULL,
+        scores TEXT NOT NULL
+    )""",
+    """CREATE TABLE calibrations (
+        namespace TEXT PRIMARY KEY,
+        rate REAL NOT NULL,
+        time TEXT NOT NULL,
+        scorer TEXT,
+        queries INTEGER NOT NULL,
+        scores TEXT NOT NULL
+    )""",
+)
 
 
 @migrations()
@@ -89,7 +105,14 @@ def create_tables(db: Database) -> None:
         db.execute(statement)
 
 
-_KNOWN = frozenset({create_tables.__name__})
+@migrations()
+def create_calibrations(db: Database) -> None:
+    """What a namespace's threshold rests on (see :mod:`memedit.memory.calibrations`)."""
+    for statement in _CALIBRATIONS:
+        db.execute(statement)
+
+
+_KNOWN = frozenset({create_tables.__name__, create_calibrations.__name__})
 
 
 def unknown_steps(db: Database) -> list[str]:

@@ -107,7 +107,7 @@ def write_erasure(
         ((seq + n, revision, record.id, record.rank) for n, record in enumerate(records)),
     )
     rows = as_list(record.row for record in records)
-    for table in ("names", "edit_phrases", "vectors"):
+    for table in ("names", "edit_phrases", "vectors", "probe_scores"):
         connection.execute(f"DELETE FROM {table} WHERE row {IN_LIST}", [rows])
     delete_unused_phrases(connection)
     return revision

@@ -36,8 +36,8 @@ def html_report(
     require_matplotlib()
     found = failures(outcomes, base)
     shown = selection(found, MOST_FAILURES)
-    script = _read("report.js")
-    return _template().render(
+    script = read_asset("report.js")
+    return page_template("report.html.j2").render(
         result=result,
         facts=tables.facts(result),
         sections=tables.sections(result),
@@ -51,24 +51,26 @@ def html_report(
         kinds=sorted({failure.kind for failure in shown}),
         faults=sorted({fault for f in shown if f.prompt for fault in f.faults}),
         judged=bool(outcomes),
-        style=Markup(_read("report.css")),  # our own words, not data
+        style=Markup(read_asset("report.css")),  # our own words, not data
         script=Markup(script),
         script_hash=_hash(script),
     )
 
 
 @cache
-def _template() -> jinja2.Template:
+def page_template(name: str) -> jinja2.Template:
+    """A page's template, from its file beside this module."""
     # Prompts, answers and names come from data and models, so everything is escaped.
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["figure"] = tables.as_shown
     environment.filters["interval"] = tables.interval
-    return environment.from_string(_read("report.html.j2"))
+    return environment.from_string(read_asset(name))
 
 
-def _read(name: str) -> str:
+def read_asset(name: str) -> str:
+    """A template, style or script beside this module."""
     return resources.files("memedit.evaluate.report").joinpath(name).read_text(encoding="utf-8")
 
 
