@@ -1,73 +1,168 @@
-"""The benchmark of the untrained floor: ``python eval/bench.py DATA_DIR``.
+"""The benchmark of scope and speed: ``python eval/bench.py DATA_DIR``.
 
-Measures scope on three data sets, byte identity off scope, and speed, each in a process of its own
-so that its peak memory is its own, and writes ``eval/results/floor.json`` and ``floor.md`` with the
-machine, the versions and the checksums of the data.
+Each section runs in a process of its own, so that its peak memory is its own, and is written to
+``eval/results/scope.json`` and ``scope.md`` as soon as it is done, with the machine, the versions
+and the checksums of the data. A section that is recorded for the same code, data and setting is not
+run again: a run that was stopped goes on with the same command.
 """
 
 from __future__ import annotations
 
 import argparse
 import datetime as dt
+import hashlib
 import json
 import multiprocessing
+import shlex
+import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import record
-import scope_floor
+import scope
+import scope_growth
+import scope_names
+import scope_text
 import speed
+from product import Setting
 
-from memedit.evaluate.machine import commit, machine, peak_rss_mb
+from memedit.evaluate.machine import code_version, commit, machine, peak_rss_mb
 
 SECTIONS = {
-    "counterfact": scope_floor.counterfact,
-    "pokemqa": scope_floor.pokemqa,
-    "knowedit": scope_floor.knowedit,
+    "counterfact": scope.counterfact,
+    "pokemqa": scope.pokemqa,
+    "specificity": scope.specificity,
+    "aliases": scope_names.aliases,
+    "zsre": scope.zsre,
+    "scale": scope_growth.scale,
+    "free_text": scope_text.free_text,
+    "latency": speed.latency,
     "identity": speed.identity,
-    "routing": speed.routing,
     "bulk": speed.bulk,
+    "kept_out": scope.kept_out,
 }
+ON_REQUEST = ("kept_out",)  # about another scope model than the shipped one
 RESULTS = Path(__file__).parent / "results"
-COMMAND = "python eval/bench.py DATA_DIR"
 
 
 def main() -> None:
     """Runs the chosen sections and writes the table; exit code 1 where a bound is missed."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("data", type=Path, help="folder of the data sets")
-    parser.add_argument("--only", choices=SECTIONS, nargs="+", default=list(SECTIONS))
-    parser.add_argument("--out", type=Path, default=RESULTS / "floor.json")
-    args = parser.parse_args()
+    args = arguments()
+    setting = Setting(
+        data=args.data,
+        limit=args.limit,
+        product=dict(args.set),
+        relations=tuple(args.relations),
+        distractors=args.distractors,
+        **({"cache": args.cache} if args.cache else {}),
+    )
+    data = record.checksums(sorted(args.data.rglob("*.gz")))
+    key = digest(setting, data)
     report = json.loads(args.out.read_text()) if args.out.exists() else {"sections": {}}
-    report |= {
-        "command": COMMAND,
-        "date": dt.date.today().isoformat(),
-        "machine": machine(),
-        "data": record.checksums(args.data / name for name in scope_floor.FILES),
-    }
+    report |= {"machine": machine(), "data": data}
     context = multiprocessing.get_context("spawn")
-    for name in args.only:
+    for place, name in enumerate(args.only, 1):
+        if report["sections"].get(name, {}).get("key") == key and not args.again:
+            print(f"[{place}/{len(args.only)}] {name}: recorded for this code, data and setting")
+            continue
+        print(f"[{place}/{len(args.only)}] {name}", flush=True)
         with ProcessPoolExecutor(1, mp_context=context) as pool:
-            report["sections"][name] = pool.submit(run, name, args.data).result()
-        args.out.parent.mkdir(parents=True, exist_ok=True)
-        args.out.write_text(
-            json.dumps(report, indent=1) + "\n"
-        )  # a later section may be interrupted
-    table = as_markdown(report)
-    args.out.with_suffix(".md").write_text(table)
-    print(table)
+            section = pool.submit(run, name, setting).result()
+        report["sections"] |= {name: {"key": key, **section}}
+        write(report, args.out)  # a later section may be interrupted
+    write(report, args.out)
+    print(as_markdown(report))
     figures = [f for section in report["sections"].values() for f in section["figures"]]
     raise SystemExit(any(figure["met"] is False for figure in figures))
 
 
-def run(name: str, data: Path) -> dict[str, Any]:
+def arguments() -> argparse.Namespace:
+    """The command line's; a run that is not the whole one may not replace the recorded results."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path, help="folder of the data sets")
+    default = [name for name in SECTIONS if name not in ON_REQUEST]
+    parser.add_argument("--only", choices=SECTIONS, nargs="+", default=default)
+    parser.add_argument("--again", action="store_true", help="run what is recorded already too")
+    parser.add_argument("--out", type=Path, help="default: eval/results/scope.json")
+    parser.add_argument("--limit", type=int, help="at most so many queries a figure")
+    parser.add_argument(
+        "--set",
+        type=option,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="an argument of EditedModel, such as threshold=0.4; may be repeated",
+    )
+    parser.add_argument(
+        "--relations",
+        nargs="+",
+        default=[],
+        metavar="ID",
+        help="for kept_out: relations the scope model was trained without",
+    )
+    parser.add_argument("--distractors", type=int, default=Setting.distractors)
+    parser.add_argument("--cache", type=Path, help="where generated stores are kept")
+    args = parser.parse_args()
+    if args.limit is not None and args.limit < 1:
+        parser.error(f"--limit: {args.limit} queries measure nothing; give at least 1")
+    if "kept_out" in args.only and not args.relations:
+        parser.error("kept_out: say with --relations what the scope model was trained without")
+    whole = args.limit is None and not args.set and args.distractors == Setting.distractors
+    if not args.out and not (whole and "kept_out" not in args.only):
+        parser.error("--out: give one, so that the recorded results of the whole run stay")
+    args.out = args.out or RESULTS / "scope.json"
+    return args
+
+
+def option(text: str) -> tuple[str, Any]:
+    """``NAME=VALUE``; the value is JSON, or plain text where it is not."""
+    name, sign, value = text.partition("=")
+    if not sign or not name.isidentifier():
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    try:
+        return name, json.loads(value)
+    except json.JSONDecodeError:
+        return name, value
+
+
+def digest(setting: Setting, data: dict[str, str]) -> str:
+    """What a section's figures depend on: the product, this benchmark, the data, the setting."""
+    modules = [getattr(module, "__file__", None) for module in sys.modules.values()]
+    here = Path(__file__).parent
+    own = {Path(file) for file in modules if file and Path(file).parent == here}
+    parts = {
+        "product": code_version(),
+        "benchmark": record.checksums(sorted(own)),
+        "data": data,
+        "limit": setting.limit,
+        "options": setting.product,
+        "options_files": record.checksums(files_of(setting)),
+        "relations": setting.relations,
+        "distractors": setting.distractors,
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def files_of(setting: Setting) -> list[Path]:
+    """The files that the product's options name: a scope model, say."""
+    named = [Path(value) for value in setting.product.values() if isinstance(value, str)]
+    return sorted(
+        file
+        for path in named
+        for file in ([path] if path.is_file() else path.rglob("*"))
+        if file.is_file()
+    )
+
+
+def run(name: str, setting: Setting) -> dict[str, Any]:
     """One section's figures, in this process."""
     started = time.perf_counter()
-    figures = SECTIONS[name](data)
+    figures = SECTIONS[name](setting)
     return {
+        "command": command(name, setting),
+        "date": dt.date.today().isoformat(),
         "code": commit(record.ROOT),
         "figures": [figure.to_dict() for figure in figures],
         "seconds": round(time.perf_counter() - started, 1),
@@ -75,17 +170,39 @@ def run(name: str, data: Path) -> dict[str, Any]:
     }
 
 
+def command(name: str, setting: Setting) -> str:
+    """The command that makes a section again; where data and results lie is the reader's matter."""
+    words = ["python", "eval/bench.py", "DATA_DIR", "--only", name]
+    if setting.limit is not None:
+        words += ["--limit", str(setting.limit)]
+    for option_name, value in setting.product.items():
+        words += ["--set", f"{option_name}={value}"]
+    if setting.relations:
+        words += ["--relations", *setting.relations]
+    if setting.distractors != Setting.distractors:
+        words += ["--distractors", str(setting.distractors)]
+    return shlex.join(words)
+
+
+def write(report: dict[str, Any], path: Path) -> None:
+    """The report as JSON, and as Markdown beside it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(report, indent=1) + "\n")
+    path.with_suffix(".md").write_text(as_markdown(report))
+
+
 def as_markdown(report: dict[str, Any]) -> str:
     """The report as a table for a reader."""
     lines = [
-        f"# The untrained floor, measured {report['date']}",
+        "# Scope and speed",
         "",
-        f"`{report['command']}`",
+        "`python eval/bench.py DATA_DIR`",
         "",
         "| figure | value | 95 % interval | n | bound | met | section s | peak MiB |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for section in report["sections"].values():
+    sections = {name: report["sections"][name] for name in SECTIONS if name in report["sections"]}
+    for section in sections.values():
         for f in section["figures"]:
             interval = f"{f['low']:.4f}–{f['high']:.4f}" if f["low"] is not None else ""
             met = {True: "yes", False: "**no**", None: ""}[f["met"]]
@@ -94,9 +211,10 @@ def as_markdown(report: dict[str, Any]) -> str:
                 f"| {met} | {section['seconds']} | {section['peak_mib']} |"
             )
     lines += ["", *(f"- {key}: {value}" for key, value in report["machine"].items())]
-    lines += [f"- {name}: sha256 {digest}" for name, digest in report["data"].items()]
+    lines += [f"- {name}: sha256 {checksum}" for name, checksum in report["data"].items()]
     lines += [
-        f"- code of {name}: {section['code']}" for name, section in report["sections"].items()
+        f"- {name}: `{section['command']}`, {section['date']}, code {section['code']}"
+        for name, section in sections.items()
     ]
     return "\n".join(lines) + "\n"
 

@@ -21,7 +21,8 @@ class Figure:
         name: What was measured.
         value: A share (0…1), a ratio or seconds.
         n: On how many queries, where it is a share.
-        target: The bound it has to meet, such as ``">= 0.9"``; empty where it is only recorded.
+        target: The bounds it has to meet, such as ``">= 0.9"`` or ``">= 0.003 <= 0.015"``; empty
+            where it is only recorded.
     """
 
     name: str
@@ -31,11 +32,15 @@ class Figure:
 
     @property
     def met(self) -> bool | None:
-        """Whether the bound is met; None without one."""
+        """Whether the bounds are met; None without one."""
         if not self.target:
             return None
-        sign, bound = self.target.split()
-        return bool(self.value >= float(bound) if sign == ">=" else self.value <= float(bound))
+        parts = self.target.split()
+        bounds = zip(parts[::2], map(float, parts[1::2]), strict=True)
+        return all(
+            bool(self.value >= bound if sign == ">=" else self.value <= bound)
+            for sign, bound in bounds
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready, with the 95 % Wilson interval of a share."""
@@ -55,7 +60,13 @@ class Figure:
 
 
 def share(name: str, hits: Sequence[bool], target: str = "") -> Figure:
-    """The share of true values."""
+    """The share of true values.
+
+    Raises:
+        ValueError: There are none, so that nothing was measured.
+    """
+    if not hits:
+        raise ValueError(f"{name}: nothing was asked")
     return Figure(name, sum(hits) / len(hits), len(hits), target)
 
 
