@@ -69,3 +69,7 @@ class QueryError(MemEditError, ValueError):
 
 class EvaluationError(MemEditError):
     """An evaluation cannot be run as asked; cases that fail on the way do not raise."""
+
+
+class TrainingError(MemEditError):
+    """A model cannot be trained as asked: the data or the settings do not allow it."""

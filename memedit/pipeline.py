@@ -10,22 +10,26 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage
 from langchain_core.runnables import RunnableConfig
 
+from memedit.calibration import Calibrator
 from memedit.edit import Edit
-from memedit.errors import QueryError, UnknownNamespaceError
+from memedit.errors import EncoderError, QueryError, UnknownNamespaceError
 from memedit.langchain import EditedChatModel
 from memedit.memory import EditMemory
 from memedit.memory.base import Day, as_day
 from memedit.models.load import as_chat_model
 from memedit.models.local import LocalChatModel
-from memedit.models.roles import COUNTERFACTUAL, Role
+from memedit.models.roles import Role, counterfactual_role
 from memedit.scope.classifier import DEFAULT_THRESHOLD, ScopeClassifier
 from memedit.scope.decision import Decision, Route
+from memedit.scope.encoder import SentenceEncoder
+from memedit.scope.matcher import Matcher
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -94,8 +98,14 @@ class EditedModel:
             for :func:`memedit.load_model`. Out of scope it gets exactly the caller's messages.
         memory: The edits.
         counterfactual: Answers in scope; the base model itself where None.
-        role: How the counterfactual model is prompted.
-        threshold: Least probability that counts as in scope, 0…1; the shipped default where None.
+        role: How it is prompted, and with which adapter. Where None, the embedded model answers
+            with the adapter that comes with memedit, every other model by a prompt alone.
+        threshold: Least probability that counts as in scope, 0…1; calibrated where None.
+        false_fire_rate: The share of near misses that may fire: the threshold is calibrated to it
+            on probes made from the memory. What :func:`memedit.calibration.calibrate_namespace`
+            settled, or 1 %, where None.
+        matcher: Folder of a scope matcher that ``memedit train scope`` wrote; the shipped one where
+            None.
     """
 
     def __init__(
@@ -104,17 +114,28 @@ class EditedModel:
         memory: EditMemory,
         *,
         counterfactual: BaseChatModel | None = None,
-        role: Role = COUNTERFACTUAL,
+        role: Role | None = None,
         threshold: float | None = None,
+        false_fire_rate: float | None = None,
+        matcher: str | Path | None = None,
     ) -> None:
         self.base = as_chat_model(base)
         self.memory = memory
-        self.role = role
-        self.counterfactual = counterfactual or role.model(self.base)
-        self.threshold = _checked_threshold(threshold)
+        answering = counterfactual or self.base
+        self.role = role or counterfactual_role(answering)
+        self.counterfactual = self.role.model(answering)
+        self._fixed_threshold = _checked_threshold(threshold, false_fire_rate)
+        self._calibrator = Calibrator(memory, false_fire_rate) if threshold is None else None
+        self._matcher = None if matcher is None else Path(matcher)
         self._scope: ScopeClassifier | None = None
         self._revision = 0
         self._lock = threading.RLock()
+
+    @property
+    def threshold(self) -> float:
+        """Least probability that counts as in scope, as of the last question."""
+        scope = self._scope
+        return self._fixed_threshold if scope is None else scope.threshold
 
     # -- routing ---------------------------------------------------------------------------------
 
@@ -315,11 +336,24 @@ class EditedModel:
         """The classifier, brought up to the memory's revision."""
         revision = self.memory.revision
         if self._scope is None or revision < self._revision:  # an older store was put in place
-            self._scope = ScopeClassifier(self.memory.encoder, threshold=self.threshold)
+            self._scope = self._new_scope()
             self._revision = 0
+            if self._calibrator:
+                self._calibrator.reset()
         if revision != self._revision:
             self._update(self._scope)
         return self._scope
+
+    def _new_scope(self) -> ScopeClassifier:
+        encoder, matcher = self.memory.encoder, None
+        if self._matcher is not None:
+            if not isinstance(encoder, SentenceEncoder):
+                raise EncoderError(
+                    f"matcher: {str(self._matcher)!r} does not fit a {type(encoder).__name__}.",
+                    hint="Open the memory with a sentence-transformers encoder.",
+                )
+            matcher = Matcher.load(self._matcher, encoder)
+        return ScopeClassifier(encoder, matcher=matcher, threshold=self._fixed_threshold)
 
     def _update(self, scope: ScopeClassifier) -> None:
         try:
@@ -333,6 +367,10 @@ class EditedModel:
             else:
                 scope.drop(record.id)
         scope.put(live, self.memory.phrase_vectors)
+        if self._calibrator:
+            self._calibrator.update(changes.records)
+            settled = self.memory.calibration()
+            scope.threshold = self._calibrator.threshold(scope, settled=settled).threshold
         self._revision = changes.revision
 
 
@@ -360,9 +398,14 @@ def _text_and_context(query: Query) -> tuple[str, list[str]]:
     return str(messages[-1].text), turns
 
 
-def _checked_threshold(threshold: float | None) -> float:
+def _checked_threshold(threshold: float | None, false_fire_rate: float | None) -> float:
     if threshold is None:
         return DEFAULT_THRESHOLD
+    if false_fire_rate is not None:
+        raise QueryError(
+            f"threshold and false_fire_rate: both are given ({threshold} and {false_fire_rate}).",
+            hint="Give the threshold, or the rate it is to be calibrated to.",
+        )
     if not 0.0 <= threshold <= 1.0:
         raise QueryError(
             f"threshold: {threshold} is not a probability.", hint="Give a number from 0 to 1."

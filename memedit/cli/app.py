@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from memedit.cli import add, ask, care, change, evaluate, read
+from memedit.cli import add, ask, calibrate, care, change, evaluate, read, train
 from memedit.cli.session import Commands, Session
 from memedit.settings import default_store
 
@@ -92,5 +92,7 @@ app.command("stats", rich_help_panel=MEMORY)(read.stats)
 app.command("ask", rich_help_panel=ASKING)(ask.ask)
 app.command("chat", rich_help_panel=ASKING)(ask.chat)
 app.add_typer(evaluate.app, name="eval", rich_help_panel=CARE)
+app.add_typer(train.app, name="train", rich_help_panel=CARE)
+app.command("calibrate", rich_help_panel=CARE)(calibrate.calibrate)
 app.command("demo", rich_help_panel=CARE)(care.demo)
 app.command("doctor", rich_help_panel=CARE)(care.doctor)

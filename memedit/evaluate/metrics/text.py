@@ -69,7 +69,7 @@ class Consistency(Mean):
         if not any(tokens(text) for text in references):
             return self
         # Imported late: most suites have no reference texts, and the import takes a second.
-        from sklearn.feature_extraction.text import TfidfVectorizer  # type: ignore[import-untyped]
+        from sklearn.feature_extraction.text import TfidfVectorizer
 
         # Words of any length: the default drops single letters and would leave "I" an empty text.
         vectorizer = TfidfVectorizer(token_pattern=r"(?u)\w+").fit(references)

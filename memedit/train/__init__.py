@@ -1,0 +1,1 @@
+"""Fitting the scope classifier and the counterfactual adapter from recorded data."""

@@ -1,0 +1,130 @@
+"""Fitting the weights of names nobody gave: from likeness to the probability of one subject.
+
+What is compared is what the product would compare: all training subjects are known at once, the
+queries name one of them otherwise, or somebody else altogether.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from memedit.scope.classifier import MAX_VARIANTS, unknown_name
+from memedit.scope.encoder import Encoder
+from memedit.scope.likeness import Likeness
+from memedit.scope.names import NameIndex
+from memedit.text import name_key
+from memedit.train.sources import Record
+
+FEATURES = (*Likeness._fields, "rivals", "cosine")
+NEAR_IN_MEANING = 5  # known names that a name is compared with for its meaning alone
+MAX_STRANGERS = 6000  # queries that name nobody known
+INVERSE_PENALTY = 1.0
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Two names as the product compares them.
+
+    Args:
+        shown: The name in the query.
+        name: A known subject's.
+        likeness: Their likeness by spelling; empty where only their meaning is near.
+        same: Whether they are the same thing's.
+    """
+
+    shown: str
+    name: str
+    likeness: dict[str, float]
+    same: bool
+
+
+def fit_names(records: Sequence[Record], encoder: Encoder, *, seed: int = 0) -> dict[str, Any]:
+    """A logistic model over :data:`FEATURES`.
+
+    The odds are those of the queries, not balanced: most names that look like a known one are not.
+
+    Args:
+        records: Of the recipe; development records are left out here.
+        encoder: The frozen encoder.
+        seed: Decides which strangers are drawn.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    chosen = [r for r in records if not r.dev and r.edit.kind == "fact"]
+    pairs = list(compared(chosen, encoder, random.Random(seed)))
+    texts = list(dict.fromkeys(text for p in pairs for text in (p.shown, p.name)))
+    vectors = dict(zip(texts, encoder.encode(texts), strict=True))
+    x = np.array(
+        [
+            [
+                float(vectors[p.shown] @ vectors[p.name])
+                if feature == "cosine"
+                else p.likeness.get(feature, 0.0)
+                for feature in FEATURES
+            ]
+            for p in pairs
+        ]
+    )
+    model = LogisticRegression(C=INVERSE_PENALTY, max_iter=5000)
+    model.fit(x, [pair.same for pair in pairs])
+    weights = {name: round(float(w), 4) for name, w in zip(FEATURES, model.coef_[0], strict=True)}
+    return {"weights": weights, "bias": round(float(model.intercept_[0]), 4)}
+
+
+def compared(records: Sequence[Record], encoder: Encoder, rng: random.Random) -> Iterator[Compared]:
+    """Every comparison that the queries of ``records`` bring about.
+
+    Args:
+        records: Their subjects are known; their aliases are not.
+        encoder: Finds known names that are near in meaning.
+        rng: Draws the queries that name nobody known.
+    """
+    names = NameIndex()
+    subjects = list(dict.fromkeys(record.edit.subject for record in records))
+    for number, subject in enumerate(subjects):
+        names.add(str(number), [subject])
+    vectors = encoder.encode(subjects)
+    asked = list(_aliases(records)) + rng.sample(
+        strangers := list(dict.fromkeys(_strangers(records))), min(MAX_STRANGERS, len(strangers))
+    )
+    unknown = [(query, subject) for query, subject in asked if not names.find(query)]
+    shown = [unknown_name(query) for query, _ in unknown]
+    places = [
+        query[slice(*span)] if span else "" for (query, _), span in zip(unknown, shown, strict=True)
+    ]
+    near = encoder.encode([place or " " for place in places]) @ vectors.T
+    for (query, subject), place, row in zip(unknown, places, near, strict=True):
+        found = names.find_variants(query, limit=MAX_VARIANTS)
+        for variant in found:
+            likeness = {**variant.features, "score": variant.score}
+            yield Compared(variant.text, variant.name, likeness, _same(variant.name, subject))
+        known = {variant.name for variant in found}
+        for i in np.argsort(-row)[:NEAR_IN_MEANING] if place else ():
+            if subjects[i] not in known:
+                yield Compared(place, subjects[i], {}, _same(subjects[i], subject))
+
+
+def _aliases(records: Sequence[Record]) -> Iterator[tuple[str, str]]:
+    """Queries that name their record's subject otherwise."""
+    for record in records:
+        for query in record.queries:
+            if query.kind == "alias" or (query.kind == "rephrase" and record.family == "mquake"):
+                yield query.prompt, record.edit.subject
+
+
+def _strangers(records: Sequence[Record]) -> Iterator[tuple[str, str]]:
+    """Queries that name somebody else."""
+    for record in records:
+        if record.family == "counterfact":
+            for query in record.queries:
+                if query.kind in ("locality", "attribute"):
+                    yield query.prompt, ""
+
+
+def _same(one: str, other: str) -> bool:
+    return bool(other) and name_key(one) == name_key(other)
