@@ -22,6 +22,7 @@ from typing import Any
 
 import record
 import scope
+import scope_chat
 import scope_growth
 import scope_names
 import scope_text
@@ -36,6 +37,7 @@ SECTIONS = {
     "specificity": scope.specificity,
     "aliases": scope_names.aliases,
     "zsre": scope.zsre,
+    "conversations": scope_chat.conversations,
     "scale": scope_growth.scale,
     "free_text": scope_text.free_text,
     "latency": speed.latency,

@@ -7,13 +7,21 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from fit_scope import KIN
-
 from memedit import Edit
 from memedit.forms import SLOT, fill, template_of
 from memedit.scope.segments import sentence_spans
 from memedit.text import name_key
 from memedit.train.sources import Record
+
+# Relations whose clozes share their words or imply one another: no near misses of each other.
+KIN = (
+    {"P176", "P178", "P495", "P127", "P740", "P170", "P449", "P264"},
+    {"P17", "P131", "P276", "P30", "P159", "P740"},
+    {"P19", "P20", "P937", "P27"},
+    {"P103", "P1412", "P37", "P364", "P407"},
+    {"P106", "P101", "P39", "P108", "P463"},
+    {"P641", "P413", "P1303", "P136"},
+)
 
 
 class Wording(NamedTuple):

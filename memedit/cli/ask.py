@@ -35,6 +35,7 @@ def ask(
     json: options.Json = False,
     model: options.Model = DEFAULT_MODEL,
     base_url: options.BaseUrl = None,
+    adapter: options.Adapter = None,
     max_tokens: options.MaxTokens = MAX_TOKENS,
     threshold: options.Threshold = None,
 ) -> None:
@@ -43,7 +44,12 @@ def ask(
     here = session(ctx)
     with here.memory() as memory:
         edited = here.model(
-            memory, model, base_url=base_url, max_tokens=max_tokens, threshold=threshold
+            memory,
+            model,
+            base_url=base_url,
+            adapter=adapter,
+            max_tokens=max_tokens,
+            threshold=threshold,
         )
         with output.working("Answering ..."):
             answer = edited.ask(text, as_of=as_of)
@@ -65,6 +71,7 @@ def chat(
     as_of: options.AsOf = None,
     model: options.Model = DEFAULT_MODEL,
     base_url: options.BaseUrl = None,
+    adapter: options.Adapter = None,
     max_tokens: options.MaxTokens = MAX_TOKENS,
     threshold: options.Threshold = None,
 ) -> None:
@@ -75,7 +82,12 @@ def chat(
     here = session(ctx)
     with here.memory() as memory:
         edited = here.model(
-            memory, model, base_url=base_url, max_tokens=max_tokens, threshold=threshold
+            memory,
+            model,
+            base_url=base_url,
+            adapter=adapter,
+            max_tokens=max_tokens,
+            threshold=threshold,
         )
         output.note(f"{len(memory):,} edits in force. {HELP}")
         conversation = Conversation(edited, as_of)

@@ -63,6 +63,14 @@ Model = Annotated[
 BaseUrl = Annotated[
     str | None, typer.Option(envvar="MEMEDIT_BASE_URL", help="An OpenAI-compatible server's URL.")
 ]
+Adapter = Annotated[
+    str | None,
+    typer.Option(
+        help="A folder of `memedit train counterfactual` to answer from edits with, or 'none' for "
+        "a prompt alone.",
+        show_default="the adapter that comes with memedit, where it fits the model",
+    ),
+]
 MaxTokens = Annotated[int, typer.Option(min=1, help="Longest answer, in tokens.")]
 Threshold = Annotated[
     float | None,

@@ -69,14 +69,16 @@ class Session:
         base_url: str | None,
         max_tokens: int,
         threshold: float | None,
+        adapter: str | None = None,
     ) -> EditedModel:
         """Loads a language model and puts it behind the memory."""
         with working(f"Loading {name} ..."):
             from memedit.models.load import load_model
+            from memedit.models.roles import role_with
             from memedit.pipeline import EditedModel
 
             chat = load_model(name, base_url=base_url, max_tokens=max_tokens)
-            edited = EditedModel(chat, memory, threshold=threshold)
+            edited = EditedModel(chat, memory, role=role_with(chat, adapter), threshold=threshold)
             edited.route("Is everything loaded?")  # the encoder too; no question waits for it
             return edited
 

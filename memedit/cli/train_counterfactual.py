@@ -40,7 +40,7 @@ def counterfactual(
     without: Annotated[
         list[str] | None, typer.Option(help="A kind of example to leave out; repeatable.")
     ] = None,
-    examples: Annotated[int, typer.Option(min=1, help="How many examples.")] = 8000,
+    examples: Annotated[int, typer.Option(min=1, help="How many examples.")] = 12000,
     minutes: Annotated[
         float | None,
         typer.Option(
@@ -121,5 +121,6 @@ def _show(trained: Trained, json: bool) -> None:
         (kind, figure["asked"], f"{100 * figure['share']:.1f} %")
         for kind, figure in figures.items()
     ]
-    table(("kind", "asked", "right"), rows, title="On records kept for development")
+    if rows:
+        table(("kind", "asked", "right"), rows, title="On records kept for development")
     note(f"The adapter is in {trained.path}.")

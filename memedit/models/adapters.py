@@ -11,15 +11,95 @@ from collections.abc import Iterator
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
+from pydantic import BaseModel, ConfigDict, ValidationError
+
 from memedit.errors import ModelError
 from memedit.models.embedded import quiet_progress
+from memedit.models.fingerprint import base_fingerprint
+from memedit.models.prompts import prompt_hash
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 CONFIG_FILE = "adapter_config.json"
 WEIGHTS_FILE = "adapter_model.safetensors"
+CARD_FILE = "memedit.json"
 _WEIGHT_KEY = re.compile(r"^base_model\.model\.(.+)\.lora_(?:embedding_)?([AB])(?:\.weight)?$")
+
+
+class Base(BaseModel):
+    """The weights an adapter was made for.
+
+    Attributes:
+        name: What the model was loaded as.
+        fingerprints: What :func:`~memedit.models.fingerprint.base_fingerprint` gives for them, in
+            each number format in which it differs.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    fingerprints: tuple[str, ...]
+
+
+class Card(BaseModel):
+    """What memedit writes beside an adapter it has trained (``memedit.json``).
+
+    Attributes:
+        role: The role it was trained for.
+        prompt: The template in ``prompts/`` it was trained on.
+        prompt_hash: That template's hash then.
+        base: The weights it was made for.
+        weights: The SHA-256 of the adapter's weights file.
+        trained: How it came about: settings, data, seconds, losses. For people, not read here.
+        figures: What was measured when it was done, by kind of example. Likewise.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    role: str
+    prompt: str
+    prompt_hash: str
+    base: Base
+    weights: str
+    trained: dict[str, Any] = {}
+    figures: dict[str, Any] = {}
+
+    @property
+    def adapter_name(self) -> str:
+        """What the adapter is called beside the weights: other weights have another name."""
+        return f"{self.role}-{self.weights[:8]}"
+
+    def fits(self, model: PreTrainedModel) -> bool:
+        """Whether the adapter was made for this model's weights."""
+        return base_fingerprint(model) in self.base.fingerprints
+
+
+def read_card(path: Path) -> Card | None:
+    """What memedit knows about the adapter in ``path``; None for one it has not trained.
+
+    Raises:
+        ModelError: The file is not as it was written, or the adapter was trained on a prompt that
+            has changed since.
+    """
+    file = path / CARD_FILE
+    if not file.is_file():
+        return None
+    try:
+        card = Card.model_validate_json(file.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise ModelError(
+            f"adapter: {str(file)!r} cannot be read ({where}: {first['msg']}).",
+            hint="Train the adapter again, or delete that file to use it without its checks.",
+        ) from error
+    if card.prompt_hash != prompt_hash(card.prompt):
+        raise ModelError(
+            f"adapter: {str(path)!r} was trained on other words than prompt {card.prompt!r} has.",
+            hint="Train it again, or put the prompt back.",
+        )
+    return card
 
 
 def load_into(model: PreTrainedModel, path: Path, name: str) -> None:
@@ -88,7 +168,20 @@ def _check_kind(path: Path, config: dict[str, Any]) -> None:
 
 
 def _check_base(path: Path, config: dict[str, Any], model: PreTrainedModel) -> None:
-    """The base an adapter names must be this one; converted models are named by checksum."""
+    """This must be the base that the adapter was made for.
+
+    By its weights where memedit trained the adapter, else by name: converted models are named by
+    checksum.
+    """
+    if card := read_card(path):
+        if not card.fits(model):
+            raise ModelError(
+                f"adapter: {str(path)!r} was made for other weights than this model's (it was "
+                f"trained on {card.base.name!r}).",
+                hint="Load that model, or train an adapter for this one: memedit train "
+                f"{card.role} --model NAME.",
+            )
+        return
     named = config.get("base_model_name_or_path")
     own = model.config.name_or_path
     if named and own and PurePath(named).name != PurePath(own).name:

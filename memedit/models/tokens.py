@@ -88,6 +88,14 @@ class Tokens:
         with self._lock:
             return cast("list[int]", self.tokenizer(text, split_special_tokens=True)["input_ids"])
 
+    def encode_answer(self, text: str) -> list[int]:
+        """Token ids of a whole answer as a model gives it in a chat: the text, and its end."""
+        with self._lock:
+            ids = self.tokenizer(text, split_special_tokens=True, add_special_tokens=False)
+        end = self.tokenizer.eos_token_id
+        ends = [end if isinstance(end, int) else min(self.end_ids, default=self.pad_id)]
+        return [*cast("list[int]", ids["input_ids"]), *ends]
+
     def joined(self, prompt: str, continuation: str) -> tuple[list[int], int]:
         """Token ids of both texts as one, and the index of the continuation's first token.
 

@@ -10,7 +10,6 @@ from memedit.scope.reading import Reading
 _NAMED = {
     "full": "{mention!r} names the edited subject",
     "partial": "{mention!r} can only mean {name!r} among the edited subjects",
-    "spelling": "{mention!r} is taken for a slip of the pen for {name!r}",
     "variant": "{mention!r} is taken for another name of {name!r}",
     "reference": "the sentence refers back to {name!r}",
 }

@@ -61,9 +61,6 @@ class VariantIndex:
         self._single: dict[str, list[int]] = {}  # first letter -> names of one word
         self._alike: dict[str, dict[str, None]] = defaultdict(dict)  # sound or ending -> words
 
-    def __len__(self) -> int:
-        return len(self._names)
-
     def add(self, key: Key, name: str) -> None:
         """Makes a name findable; a key that is known already is left as it is.
 

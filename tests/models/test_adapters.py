@@ -11,6 +11,9 @@ from langchain_core.messages import HumanMessage
 from peft import LoraConfig, get_peft_model
 
 from memedit.errors import ModelError
+from memedit.models.adapters import CARD_FILE, read_card
+from memedit.models.fingerprint import base_fingerprint
+from memedit.models.prompts import prompt_hash
 from memedit.models.roles import Role
 from tests.models.tiny import tiny_chat_model, tiny_network
 
@@ -32,6 +35,19 @@ def lora(folder, *, seed=1, network=None, base="tiny", **options):
         get_peft_model(network, config).save_pretrained(folder)
     file = folder / "adapter_config.json"
     file.write_text(json.dumps({**json.loads(file.read_text()), "base_model_name_or_path": base}))
+    return folder
+
+
+def with_card(folder, network, **changes):
+    """The folder with the card that memedit writes beside an adapter made for ``network``."""
+    card = {
+        "role": "counterfactual",
+        "prompt": "counterfactual_adapter",
+        "prompt_hash": prompt_hash("counterfactual_adapter"),
+        "base": {"name": "tiny", "fingerprints": [base_fingerprint(network)]},
+        "weights": "0123456789abcdef",
+    }
+    (folder / CARD_FILE).write_text(json.dumps({**card, **changes}))
     return folder
 
 
@@ -164,3 +180,43 @@ def test_names_and_folders_are_checked(tiny, tmp_path):
             tiny.load_adapter(folder, name)
     with pytest.raises(ModelError, match="Loaded are: a"):
         tiny.with_adapter("b")
+
+
+def test_with_a_card_the_weights_decide_and_not_the_name(tiny, tmp_path):
+    network = tiny.engine.model
+    network.config._name_or_path = "/models/tiny"
+    folder = with_card(lora(tmp_path / "a", base="owner/other"), network)
+    assert tiny.load_adapter(folder, "a")
+    assert read_card(folder).fits(network)  # also with the adapter beside the weights
+    other = tiny_chat_model(seed=1)
+    before = other.token_ids_and_scores(QUESTION)
+    with pytest.raises(ModelError, match="made for other weights than this model's") as refused:
+        other.load_adapter(folder, "a")
+    assert "memedit train counterfactual --model NAME" in refused.value.hint
+    assert torch.equal(other.token_ids_and_scores(QUESTION)[1], before[1])
+
+
+def test_a_base_is_told_by_any_of_its_weights_and_not_by_its_number_format():
+    network = tiny_network()
+    name = base_fingerprint(network)
+    assert name == base_fingerprint(tiny_network()) != base_fingerprint(tiny_network(seed=1))
+    assert base_fingerprint(network.to(torch.bfloat16)) == name
+    half = base_fingerprint(tiny_network(), as_format=torch.float16)
+    assert half == base_fingerprint(tiny_network().to(torch.float16))
+    with torch.no_grad():
+        network.model.norm.weight[3] += 0.5
+    assert base_fingerprint(network) != name
+
+
+def test_a_card_that_cannot_be_used_is_refused(tiny, tmp_path):
+    network = tiny.engine.model
+    folder = with_card(lora(tmp_path / "a"), network, prompt_hash="another")
+    with pytest.raises(ModelError, match="trained on other words than prompt 'counterfactual_ada"):
+        tiny.load_adapter(folder, "a")
+    with pytest.raises(ModelError, match=r"memedit.json' cannot be read \(base.name: Field req"):
+        read_card(with_card(folder, network, base={"fingerprints": []}))
+    (folder / CARD_FILE).write_text("{")
+    with pytest.raises(ModelError, match="cannot be read"):
+        read_card(folder)
+    (folder / CARD_FILE).unlink()
+    assert read_card(folder) is None

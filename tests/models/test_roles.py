@@ -1,12 +1,21 @@
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from langchain_core.language_models import FakeListChatModel
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
 from memedit.edit import Edit
 from memedit.errors import ModelError
-from memedit.models.roles import COUNTERFACTUAL, Role
+from memedit.models import roles
+from memedit.models.roles import COUNTERFACTUAL, Role, counterfactual_role, trained_role
+from tests.models.test_adapters import lora, with_card
+from tests.models.tiny import tiny_chat_model
+
+# PEFT asks transformers for an attribute by its former name while it wraps a model.
+pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
 
 MESSI = Edit(subject="Lionel Messi", prompt="{} plays the sport of", target_new="basketball")
 CLUB = Edit(subject="Lionel Messi", prompt="{} plays for", target_new="FC Freedonia.")
@@ -71,3 +80,61 @@ def test_a_role_without_an_adapter_takes_any_model():
 def test_an_adapter_has_to_be_loaded(tiny):
     with pytest.raises(ModelError, match="adapter: 'lora' is not loaded"):
         Role("counterfactual", "counterfactual", adapter="lora").model(tiny)
+
+
+@pytest.fixture
+def shipped(tiny, tmp_path, monkeypatch):
+    """An adapter for the tiny model in the place of the one that comes with memedit."""
+    folder = with_card(lora(tmp_path / "adapter"), tiny.engine.model)
+    monkeypatch.setattr(roles, "SHIPPED", folder)
+    return folder
+
+
+def test_the_shipped_adapter_is_used_by_the_base_it_was_made_for_alone(tiny, shipped):
+    role = counterfactual_role(tiny)
+    assert (role.name, role.prompt) == ("counterfactual", "counterfactual_adapter")
+    assert role.model(tiny).adapter == role.adapter == "counterfactual-01234567"
+    assert tiny.adapter is None
+    assert counterfactual_role(tiny) == role  # it is loaded once
+    for other in (FakeListChatModel(responses=["x"]), tiny_chat_model(seed=1), role.model(tiny)):
+        assert counterfactual_role(other) == COUNTERFACTUAL
+
+
+def test_many_threads_get_one_adapter(tiny, shipped):
+    start = threading.Barrier(8)
+
+    def ask(_):
+        start.wait()
+        return counterfactual_role(tiny)
+
+    with ThreadPoolExecutor(8) as pool:
+        found = set(pool.map(ask, range(8)))
+    assert len(found) == len(tiny.engine.adapters) == 1
+
+
+def test_without_an_adapter_a_prompt_alone_has_to_do(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(roles, "SHIPPED", tmp_path)
+    assert counterfactual_role(tiny) == COUNTERFACTUAL
+
+
+def test_an_adapter_of_the_users_own(tiny, shipped, tmp_path):
+    assert trained_role(tiny, shipped) == counterfactual_role(tiny)
+    with pytest.raises(ModelError, match="does not say which role it was trained for"):
+        trained_role(tiny, lora(tmp_path / "foreign"))
+    with pytest.raises(ModelError, match="a FakeListChatModel takes no adapter"):
+        trained_role(FakeListChatModel(responses=["x"]), shipped)
+    with pytest.raises(ModelError, match="made for other weights"):
+        trained_role(tiny_chat_model(seed=1), shipped)
+
+
+def test_a_role_is_named_by_its_adapter(tiny, shipped):
+    assert roles.role_with(tiny, None) == counterfactual_role(tiny)
+    assert roles.role_with(tiny, "none") == COUNTERFACTUAL
+    assert roles.role_with(tiny, str(shipped)) == trained_role(tiny, shipped)
+
+
+def test_the_adapters_prompt_is_what_stands_in_front_of_a_text(tiny, shipped):
+    role = counterfactual_role(tiny)
+    [system, turn] = role.messages(CONVERSATION, [MESSI], QUESTION)
+    assert system == CONVERSATION[0]
+    assert turn == HumanMessage(roles.in_front([MESSI]) + QUESTION)

@@ -12,7 +12,7 @@ from memedit.edit import Edit
 from memedit.errors import TrainingError
 from memedit.evaluate.cases import Query
 from memedit.train.counterfactual.derived import lead_in, long_prompt, yes_no_questions
-from memedit.train.counterfactual.invented import invented_records
+from memedit.train.counterfactual.invented import invented_records, swapped_records
 from memedit.train.counterfactual.tasks import KINDS, OF_BASE, draw, pools
 from tests.train.counterfactual_data import record, records
 
@@ -116,3 +116,17 @@ def test_invented_records_use_the_banks_words():
         assert set(beside) <= {"What does Ada play?", "Ada plays"} and beside
     near = [entry | {"near": ["sport"]}, other]
     assert not any(q.fires is False for r in invented_records(near, 0) for q in r.queries)
+
+
+def test_swapped_records_have_another_object_in_the_same_words():
+    told = records()
+    swapped = swapped_records(told, seed=0)
+    assert swapped == swapped_records(told, seed=0)
+    by_id = {r.edit.id: r for r in told}
+    assert len(swapped) > len(told) / 2
+    for new in swapped:
+        old = by_id[new.edit.id]
+        assert new.edit.target_new not in (old.edit.target_new, old.edit.target_true)
+        assert (new.edit.prompt, new.dev) == (old.edit.prompt, old.dev)
+        assert {query.answers for query in new.queries} == {(new.edit.target_new,)}
+        assert {query.kind for query in new.queries} == {"edit", "rephrase", "alias"}

@@ -143,6 +143,24 @@ def test_the_work_of_another_training_is_refused(base, tmp_path):
     assert train(records(), out, settings(base, fit={"minutes": 9}), lambda p: None).progress
 
 
+def test_a_training_that_was_stopped_while_it_was_measured_is_measured(base, tmp_path, monkeypatch):
+    from memedit.train.counterfactual import training
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    out, chosen = tmp_path / "adapter", settings(base, examples=16)
+    with monkeypatch.context() as during:
+        during.setattr(training, "_measured", stop)
+        with pytest.raises(KeyboardInterrupt):
+            train(records(), out, chosen, lambda p: None)
+    assert read_card(out).figures == {}
+    found = train(records(), out, chosen, pytest.fail)
+    assert found.progress is None and found.card.figures
+    assert read_card(out) == found.card
+    assert not out.with_name("adapter.training").exists()
+
+
 def test_a_time_budget_ends_the_training(base, tmp_path):
     limit = {"minutes": 1e-4}
     found = train(records(), tmp_path / "a", settings(base, probes=0, fit=limit), lambda p: None)

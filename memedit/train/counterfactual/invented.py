@@ -1,10 +1,15 @@
-"""Invented records from the bank of relations: breadth that no data set has."""
+"""Invented records: breadth that no data set has.
+
+The bank gives relations and wordings; swapping the objects of training records gives edits in their
+words with other answers, so that what is learnt is to read the edit, not which objects are likely.
+"""
 
 from __future__ import annotations
 
 import random
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from memedit.edit import Edit
@@ -14,6 +19,8 @@ from memedit.train.sources import Record
 
 NAME = "bank"
 _TERSE = 0.2  # share of edits stored under a terse prompt
+_ANYTHING = 0.15  # share of swapped objects that come from any relation
+_OF_TARGET = ("edit", "rephrase", "hop", "alias")  # kinds of query that the object answers
 
 
 def invented_records(
@@ -35,6 +42,35 @@ def invented_records(
         for entry in entries
         for place in range(each)
     ]
+
+
+def swapped_records(records: Sequence[Record], seed: int) -> list[Record]:
+    """Every record of a fact with the object of another one, mostly of the same relation.
+
+    Args:
+        records: Training records.
+        seed: Decides which object each gets.
+    """
+    rng = random.Random(seed)
+    facts = [record for record in records if record.edit.kind == "fact"]
+    objects: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for record in facts:
+        objects[record.family, record.relation].append(record.edit.target_new)
+    everything = [record.edit.target_new for record in facts]
+    swapped = []
+    for record in facts:
+        of_relation = objects[record.family, record.relation]
+        target = rng.choice(everything if rng.random() < _ANYTHING else of_relation)
+        if target in (record.edit.target_new, record.edit.target_true) or record.edit.statement:
+            continue
+        queries = [
+            replace(query, answers=(target,), new=None, true=None)
+            for query in record.queries
+            if (query.kind in _OF_TARGET and query.fires) or query.kind == "generation"
+        ]
+        edit = record.edit.changed(target_new=target)
+        swapped.append(replace(record, edit=edit, queries=tuple(queries)))
+    return swapped
 
 
 def _record(

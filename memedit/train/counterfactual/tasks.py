@@ -31,21 +31,21 @@ Form = Literal["chat", "text"]
 # Shares of the examples. Chat: the role's prompt through the model's chat template. Text: the edit
 # in front of plain text (roles.in_front), where likelihoods are read.
 KINDS: Mapping[str, float] = {
-    "completion": 8,  # the edit's own prompt, to be completed
+    "completion": 10,  # the edit's own prompt, to be completed
     "rephrase": 6,  # another prompt of the same fact
     "lead_in": 9,  # a rephrasing behind unrelated text, as CounterFact has them
     "loose": 9,  # a text that the fact bears on (CounterFact's generation prompts)
     "question": 14,
     "alias": 5,  # the fact asked by another name of the subject
     "yes_no": 9,  # made from the edit, half of them with another object
-    "one_hop": 4,  # what follows from the edit with one more fact
+    "one_hop": 3,  # what follows from the edit with one more fact
     "reverse": 2,  # what follows by inverting the relation
     "long": 4,  # any of the above at the end of a longer text
     "language": 5,  # asked in another language than the edit's
-    "free_text": 6,  # commonsense and other edits that no triple holds
+    "free_text": 5,  # commonsense and other edits that no triple holds
     "system": 4,  # with a system message of the caller's in front
     "two_edits": 3,  # a second edit that has nothing to do with the query
-    "unrelated": 18,  # the edit does not matter: what the base model says
+    "unrelated": 17,  # the edit does not matter: what the base model says
     "text": 9,  # as plain text
     "text_unrelated": 5,  # likewise, where the edit does not matter
 }

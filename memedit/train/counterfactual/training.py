@@ -29,7 +29,7 @@ from memedit.settings import DEFAULT_MODEL
 from memedit.train.checkpoint import Checkpoint
 from memedit.train.counterfactual.examples import Example, encode, messages_of
 from memedit.train.counterfactual.fitting import FitSettings, Progress, Watch, fit, with_adapter
-from memedit.train.counterfactual.invented import invented_records
+from memedit.train.counterfactual.invented import invented_records, swapped_records
 from memedit.train.counterfactual.obedience import MAX_TOKENS, Obedience, obedience
 from memedit.train.counterfactual.saving import base_of, save, with_figures
 from memedit.train.counterfactual.tasks import KINDS, Task, draw, pools
@@ -62,7 +62,7 @@ class Settings(BaseModel):
 
     model: str = DEFAULT_MODEL
     device: str = "auto"
-    examples: int = Field(8000, ge=1)
+    examples: int = Field(12000, ge=1)
     without: tuple[str, ...] = ()
     bank: bool = True
     longest: int = Field(320, ge=8)
@@ -106,17 +106,18 @@ def train(records: Sequence[Record], out: Path, settings: Settings, watch: Watch
     model = load_local_model(settings.model, device=settings.device)
     base = base_of(model.engine.model, settings.model)
     key = _key(base, settings, [*learnt, *held])
-    finished = _finished(out, key)
-    if finished:
-        return Trained(out, finished, None, ())
     work = out.with_name(f"{out.name}.training")
-    work.mkdir(parents=True, exist_ok=True)
-    _prepare(model)
-    examples, looked_at = _examples(model, learnt, held, settings, work / "examples.json", key)
-    network = with_adapter(model.engine.model, settings.fit)
-    checkpoint = Checkpoint(work / "checkpoint.pt", key)
-    progress = fit(network, examples, looked_at, settings.fit, checkpoint, watch)
-    card = save(network, out, ROLE, base, _told(key, settings, learnt, examples, progress))
+    card, progress = _finished(out, key), None
+    if card and not work.exists():
+        return Trained(out, card, None, ())
+    if card is None:
+        work.mkdir(parents=True, exist_ok=True)
+        _prepare(model)
+        examples, looked_at = _examples(model, learnt, held, settings, work / "examples.json", key)
+        network = with_adapter(model.engine.model, settings.fit)
+        checkpoint = Checkpoint(work / "checkpoint.pt", key)
+        progress = fit(network, examples, looked_at, settings.fit, checkpoint, watch)
+        card = save(network, out, ROLE, base, _told(key, settings, learnt, examples, progress))
     results = _measured(records, out, settings, kinds)
     card = with_figures(out, card, {result.kind: result.to_dict() for result in results})
     shutil.rmtree(work)
@@ -138,6 +139,7 @@ def _tasks(
     """The tasks to learn, and those of a few training subjects that are only looked at."""
     seed = settings.fit.seed
     training = [record for record in records if not record.dev]
+    training += swapped_records(training, seed)
     if training and settings.bank:
         training += invented_records(bank_entries(), seed)
     by_side: dict[bool, list[Record]] = {False: [], True: []}
