@@ -108,7 +108,8 @@ import os, signal, sys
 from pathlib import Path
 from tests.train.counterfactual_data import records
 from tests.train.test_counterfactual_training import settings
-from memedit.train.counterfactual import train
+from memedit.train.counterfactual import fitting, train
+fitting.CHECKPOINT_EVERY = 2
 def watch(progress):
     if progress.step == int(sys.argv[3]):
         os.kill(os.getpid(), signal.SIGKILL)
