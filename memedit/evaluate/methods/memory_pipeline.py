@@ -16,8 +16,10 @@ from memedit.memory import EditMemory
 from memedit.models.prompts import prompt_hash
 from memedit.models.roles import in_front
 from memedit.pipeline import EditedModel
+from memedit.scope.conformal import DEFAULT_RATE
 from memedit.scope.decision import Decision
-from memedit.scope.encoder import Encoder, load_encoder
+from memedit.scope.encoder import Encoder, SentenceEncoder, load_encoder
+from memedit.scope.matcher import Matcher
 
 
 class MemoryPipeline:
@@ -26,7 +28,7 @@ class MemoryPipeline:
     Args:
         model: The base model.
         encoder: The store's encoder; the embedded one where None.
-        threshold: Least probability that counts as in scope; the shipped one where None.
+        threshold: Least probability that counts as in scope; calibrated where None.
     """
 
     name = "memory"
@@ -44,8 +46,9 @@ class MemoryPipeline:
         self.threshold = threshold
         self._open()
         self.settings: dict[str, Any] = {
-            "threshold": self.edited.threshold,
+            "threshold": f"calibrated to {DEFAULT_RATE}" if threshold is None else threshold,
             "encoder": self.encoder.fingerprint,
+            "matcher": _shipped_matcher(self.encoder),
             "prompt": prompt_hash(self.edited.role.prompt),
             "adapter": self.edited.role.adapter,
         }
@@ -110,3 +113,9 @@ class MemoryPipeline:
                 ],
             },
         )
+
+
+def _shipped_matcher(encoder: Encoder) -> str | None:
+    """The fingerprint of the matcher that decides on this encoder, None where none does."""
+    matcher = Matcher.shipped(encoder) if isinstance(encoder, SentenceEncoder) else None
+    return matcher.fingerprint if matcher else None
