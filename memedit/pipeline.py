@@ -19,7 +19,7 @@ from langchain_core.runnables import RunnableConfig
 
 from memedit.calibration import Calibrator
 from memedit.edit import Edit
-from memedit.errors import EncoderError, QueryError, UnknownNamespaceError
+from memedit.errors import QueryError, UnknownNamespaceError
 from memedit.langchain import EditedChatModel
 from memedit.memory import EditMemory
 from memedit.memory.base import Day, as_day
@@ -28,7 +28,6 @@ from memedit.models.local import LocalChatModel
 from memedit.models.roles import Role, counterfactual_role
 from memedit.scope.classifier import DEFAULT_THRESHOLD, ScopeClassifier
 from memedit.scope.decision import Decision, Route
-from memedit.scope.encoder import SentenceEncoder
 from memedit.scope.matcher import Matcher
 
 if TYPE_CHECKING:
@@ -345,14 +344,8 @@ class EditedModel:
         return self._scope
 
     def _new_scope(self) -> ScopeClassifier:
-        encoder, matcher = self.memory.encoder, None
-        if self._matcher is not None:
-            if not isinstance(encoder, SentenceEncoder):
-                raise EncoderError(
-                    f"matcher: {str(self._matcher)!r} does not fit a {type(encoder).__name__}.",
-                    hint="Open the memory with a sentence-transformers encoder.",
-                )
-            matcher = Matcher.load(self._matcher, encoder)
+        encoder = self.memory.encoder
+        matcher = None if self._matcher is None else Matcher.load(self._matcher, encoder)
         return ScopeClassifier(encoder, matcher=matcher, threshold=self._fixed_threshold)
 
     def _update(self, scope: ScopeClassifier) -> None:

@@ -37,7 +37,7 @@ def asks_the_opposite(asked: str, told: str) -> bool:
 
     Args:
         asked: The sentence; questions to be answered with yes or no never do.
-        told: The edit's masked prompt; one that denies something is asked for by a denial.
+        told: The edit's prompt; one that denies something is asked for by a denial.
     """
     if _YES_OR_NO.search(asked):
         return False

@@ -12,17 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from memedit.edit import Edit
-from memedit.forms import template_of
 from memedit.scope.answers import answer_clashes, asks_the_opposite
 from memedit.scope.decision import Candidate
 from memedit.scope.encoder import Encoder, Vectors
 from memedit.scope.matcher import Matcher
-from memedit.scope.phrases import masked, told_text
 from memedit.scope.probability import Calibration, Evidence
 from memedit.scope.reading import Reading
 from memedit.scope.relations import FEATURES, Lexicon, relation_features
 
-MAX_TOLD = 4  # forms of one edit that the matcher reads
 # A name that nobody gave is compared only where the relation is as likely as this.
 WORTH_NAMING = 0.02
 
@@ -70,16 +67,6 @@ class Draft:
     def text(self) -> str:
         """The text that is compared."""
         return self.reading.text if self.reading else self.sentence
-
-
-def told_texts(edit: Edit) -> tuple[str, ...]:
-    """An edit in the forms that the matcher reads, the subject masked and the object said."""
-    if edit.kind == "free_text":
-        return (edit.stated,)
-    texts = [edit.prompt, edit.question or "", *edit.paraphrases]
-    templates = (template_of(text, edit.names) for text in texts if text)
-    told = (told_text(masked(t), edit.target_new) for t in templates if t)
-    return tuple(dict.fromkeys(told))[:MAX_TOLD]
 
 
 class Weigher:
@@ -184,7 +171,7 @@ class Weigher:
 
 def _cannot_answer(reading: Reading, edit: Edit) -> bool:
     """Whether the edit's target is no answer to this, whatever the relation."""
-    if asks_the_opposite(reading.text, masked(edit.prompt)):
+    if asks_the_opposite(reading.text, edit.prompt):
         return True
     return reading.question and answer_clashes(reading.text, edit.target_new)
 

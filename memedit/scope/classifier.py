@@ -14,13 +14,13 @@ from dataclasses import dataclass
 
 from memedit.edit import Edit
 from memedit.errors import QueryError
-from memedit.scope.candidates import Draft, Entry, Order, Weigher, cheapest_first, told_texts
+from memedit.scope.candidates import Draft, Entry, Order, Weigher, cheapest_first
 from memedit.scope.decision import Candidate, Decision
-from memedit.scope.encoder import Encoder, SentenceEncoder, Vectors
+from memedit.scope.encoder import Encoder, Vectors
 from memedit.scope.explain import reasons_for
 from memedit.scope.matcher import Matcher
 from memedit.scope.names import Mention, NameIndex, names_in
-from memedit.scope.phrases import relation_phrases
+from memedit.scope.phrases import relation_phrases, told_texts
 from memedit.scope.probability import Calibration
 from memedit.scope.reading import Reading, read_query, reading_of
 from memedit.scope.relations import Lexicon
@@ -85,7 +85,7 @@ class ScopeClassifier:
         threshold: float = DEFAULT_THRESHOLD,
     ) -> None:
         self.encoder = encoder
-        if matcher is None and calibration is None and isinstance(encoder, SentenceEncoder):
+        if matcher is None and calibration is None:
             matcher = Matcher.shipped(encoder)
         self.matcher = matcher
         self.calibration = calibration or _calibration_of(matcher)

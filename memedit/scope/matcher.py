@@ -23,7 +23,7 @@ import numpy as np
 import torch
 
 from memedit.errors import EncoderError
-from memedit.scope.encoder import SentenceEncoder, Vectors
+from memedit.scope.encoder import Encoder, SentenceEncoder, Vectors
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -60,12 +60,17 @@ class Matcher:
         self._kept: OrderedDict[str, Vectors] = OrderedDict()
 
     @classmethod
-    def load(cls, folder: Path, encoder: SentenceEncoder) -> Matcher:
+    def load(cls, folder: Path, encoder: Encoder) -> Matcher:
         """The matcher in ``folder``, on a copy of the encoder's weights.
 
         Raises:
             EncoderError: A file is missing, or the matcher was trained on another encoder.
         """
+        if not isinstance(encoder, SentenceEncoder):
+            raise EncoderError(
+                f"matcher: {str(folder)!r} does not fit a {type(encoder).__name__}.",
+                hint="Open the memory with a sentence-transformers encoder.",
+            )
         about = _read_about(folder)
         if about["encoder"] != encoder.fingerprint:
             raise EncoderError(
@@ -83,11 +88,9 @@ class Matcher:
 
     @staticmethod
     @functools.lru_cache(maxsize=2)
-    def shipped(encoder: SentenceEncoder) -> Matcher | None:
+    def shipped(encoder: Encoder) -> Matcher | None:
         """The matcher that ships with memedit, or None where it was trained on another encoder."""
         with resources.as_file(resources.files("memedit.scope").joinpath("trained")) as folder:
-            if not (folder / CONFIG_FILE).is_file():
-                return None
             if _read_about(folder)["encoder"] != encoder.fingerprint:
                 return None
             return Matcher.load(folder, encoder)

@@ -12,6 +12,7 @@ from memedit import forms
 from memedit.edit import Edit
 
 MASK = "it"
+MAX_TOLD = 4  # forms of one edit that the matcher reads
 MAX_TARGET_CHARS = 80
 
 
@@ -25,9 +26,15 @@ def relation_phrases(edit: Edit) -> tuple[str, ...]:
         texts = [edit.cloze or edit.stated, *edit.paraphrases]
         texts += [edit.question] if edit.question else []
         return tuple(dict.fromkeys(text for text in texts if text))
-    texts = [edit.prompt, edit.question_template, *edit.paraphrases]
-    templates = (forms.template_of(text, edit.names) for text in texts)
-    return tuple(dict.fromkeys(masked(t) for t in templates if t))
+    return _masked_forms(edit, edit.question_template)
+
+
+def told_texts(edit: Edit) -> tuple[str, ...]:
+    """An edit in the forms that the matcher reads, the subject masked and the object said."""
+    if edit.kind == "free_text":
+        return (edit.stated,)
+    asked = _masked_forms(edit, edit.question or "")
+    return tuple(told_text(text, edit.target_new) for text in asked[:MAX_TOLD])
 
 
 def masked(template: str) -> str:
@@ -43,3 +50,10 @@ def masked(template: str) -> str:
 def told_text(phrase: str, target: str) -> str:
     """An edit as the trained matcher reads it: a masked phrase and the object it now has."""
     return f"{phrase} {target[:MAX_TARGET_CHARS]}"
+
+
+def _masked_forms(edit: Edit, question: str) -> tuple[str, ...]:
+    """The prompt, a question and the paraphrases, masked; what does not name the subject is not."""
+    texts = (edit.prompt, question, *edit.paraphrases)
+    templates = (forms.template_of(text, edit.names) for text in texts)
+    return tuple(dict.fromkeys(masked(template) for template in templates if template))

@@ -25,22 +25,25 @@ class Checkpoint:
         self.path = path
         self.key = key
 
-    def load(self) -> dict[str, Any] | None:
-        """``progress``, ``optimizer`` and ``weights`` as they were saved; None at the beginning.
+    def restore(
+        self, optimizer: Optimizer, weights: Mapping[str, torch.Tensor]
+    ) -> dict[str, Any] | None:
+        """Puts optimizer and weights back as they were saved.
+
+        Returns:
+            The ``progress`` saved with them; None at the beginning, where nothing is changed.
 
         Raises:
             TrainingError: The file is another training's.
         """
-        if not self.path.is_file():
+        saved = self._load()
+        if saved is None:
             return None
-        saved: dict[str, Any] = torch.load(self.path, map_location="cpu", weights_only=True)
-        if saved.pop("key") != self.key:
-            raise TrainingError(
-                f"out: {str(self.path)!r} is of a training with another model, other data or other "
-                "settings.",
-                hint="Give the settings it was begun with, or delete the file to begin anew.",
-            )
-        return saved
+        optimizer.load_state_dict(saved["optimizer"])
+        for name, weight in weights.items():
+            weight.data.copy_(saved["weights"][name])
+        progress: dict[str, Any] = saved["progress"]
+        return progress
 
     def save(
         self,
@@ -66,3 +69,15 @@ class Checkpoint:
     def remove(self) -> None:
         """Deletes the file: the training is done."""
         self.path.unlink(missing_ok=True)
+
+    def _load(self) -> dict[str, Any] | None:
+        if not self.path.is_file():
+            return None
+        saved: dict[str, Any] = torch.load(self.path, map_location="cpu", weights_only=True)
+        if saved.pop("key") != self.key:
+            raise TrainingError(
+                f"out: {str(self.path)!r} is of a training with another model, other data or other "
+                "settings.",
+                hint="Give the settings it was begun with, or delete the file to begin anew.",
+            )
+        return saved

@@ -1,9 +1,10 @@
-"""A fresh LoRA adapter on a network's linear layers (Hu et al. 2021, arXiv 2106.09685)."""
+"""LoRA adapters on a network's linear layers (Hu et al. 2021, arXiv 2106.09685)."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import torch
@@ -45,3 +46,20 @@ def with_lora(
         warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
         torch.manual_seed(seed)
         return cast("PeftModel", get_peft_model(network, config))
+
+
+def write_weights(model: PeftModel, path: Path, dtype: torch.dtype) -> None:
+    """Writes an adapter's matrices as safetensors, by PEFT's names.
+
+    Args:
+        model: The network with its adapter.
+        path: The file.
+        dtype: The number format to write.
+    """
+    from peft import get_peft_model_state_dict
+    from safetensors.torch import save_file
+
+    weights = get_peft_model_state_dict(model)
+    rounded = {key: value.to("cpu", dtype).contiguous() for key, value in weights.items()}
+    save_file(rounded, path, metadata={"format": "pt"})
+    path.chmod(0o644)  # it was written for its owner's eyes alone

@@ -6,12 +6,11 @@ own query among the group's queries, over cosines (InfoNCE, van den Oord et al. 
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -24,7 +23,7 @@ from memedit.scope.encoder import SentenceEncoder
 from memedit.scope.matcher import CONFIG_FILE, MAX_TOKENS, WEIGHTS_FILE, pooled
 from memedit.train.checkpoint import Checkpoint
 from memedit.train.groups import Group, Source, draw_step
-from memedit.train.lora import with_lora
+from memedit.train.lora import with_lora, write_weights
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -36,7 +35,7 @@ _NEVER = -1e4
 
 
 class MatcherSettings(BaseModel):
-    """How the matcher is fitted; the defaults are those of the shipped one.
+    """How the matcher is fitted; what the shipped one was fitted with stands in its matcher.json.
 
     Args:
         rank: The rank of each pair of LoRA matrices.
@@ -112,13 +111,7 @@ def fit(
     model = trainable(encoder, settings)
     trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
     optimizer = torch.optim.AdamW(trained.values(), weight_decay=0.01)
-    progress = Progress(steps=settings.steps)
-    saved = checkpoint.load()
-    if saved:
-        progress = Progress(**saved["progress"])
-        optimizer.load_state_dict(saved["optimizer"])
-        for name, parameter in trained.items():
-            parameter.data.copy_(saved["weights"][name])
+    progress = Progress(**(checkpoint.restore(optimizer, trained) or {"steps": settings.steps}))
     tokenizer = cast(Any, encoder.model)[0].tokenizer
     since: list[float] = []
     model.train(mode=False)  # dropout off: the encoder's own would undo the small batches' signal
@@ -151,16 +144,8 @@ def save(model: PeftModel, folder: Path, about: Mapping[str, Any]) -> None:
         folder: Made where it is missing.
         about: The contents of ``matcher.json``.
     """
-    from safetensors.torch import save_file
-
     folder.mkdir(parents=True, exist_ok=True)
-    named = model.state_dict()
-    factors = {
-        key.replace(".default", ""): weight.to(torch.float16).contiguous()
-        for key, weight in named.items()
-        if ".lora_" in key
-    }
-    save_file(factors, folder / WEIGHTS_FILE)
+    write_weights(model, folder / WEIGHTS_FILE, torch.float16)
     write_about(folder, about)
 
 
@@ -204,17 +189,11 @@ def _embedded(model: PeftModel, tokenizer: Any, texts: Sequence[str]) -> torch.T
             return_tensors="pt",
         )
         batch = {key: batch[key].to(model.device) for key in ("input_ids", "attention_mask")}
-        with _half_precision(model.device):
+        with torch.autocast(model.device.type, dtype=torch.bfloat16):
             parts.append(pooled(model, batch))
     back = torch.empty(len(order), dtype=torch.long)
     back[torch.tensor(order)] = torch.arange(len(order))
     return torch.cat(parts)[back].cpu()
-
-
-@contextlib.contextmanager
-def _half_precision(device: torch.device) -> Iterator[None]:
-    with torch.autocast(device.type, dtype=torch.bfloat16):
-        yield
 
 
 def _rate(step: int, settings: MatcherSettings) -> float:

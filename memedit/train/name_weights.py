@@ -89,9 +89,8 @@ def compared(records: Sequence[Record], encoder: Encoder, rng: random.Random) ->
     for number, subject in enumerate(subjects):
         names.add(str(number), [subject])
     vectors = encoder.encode(subjects)
-    asked = list(_aliases(records)) + rng.sample(
-        strangers := list(dict.fromkeys(_strangers(records))), min(MAX_STRANGERS, len(strangers))
-    )
+    strangers = list(dict.fromkeys(_strangers(records)))
+    asked = [*_aliases(records), *rng.sample(strangers, min(MAX_STRANGERS, len(strangers)))]
     unknown = [(query, subject) for query, subject in asked if not names.find(query)]
     shown = [unknown_name(query) for query, _ in unknown]
     places = [

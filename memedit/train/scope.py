@@ -20,7 +20,7 @@ from memedit.scope.matcher import Matcher
 from memedit.scope.probability import Calibration
 from memedit.train import wordings
 from memedit.train.checkpoint import Checkpoint
-from memedit.train.deciding import drawn_pairs, fit_relations, fit_texts
+from memedit.train.deciding import Pair, drawn_pairs, fit_relations, fit_texts
 from memedit.train.groups import Item, ItemGroups, RelationGroups, Source
 from memedit.train.matching import MatcherSettings, Watch, fit, key_of, save, write_about
 from memedit.train.names import NamePair
@@ -82,10 +82,7 @@ def train_matcher(
     Raises:
         TrainingError: There is nothing to train on, or the state is another training's.
     """
-    chosen = [r for r in records if not r.dev and r.family not in without]
-    if half:
-        gone = kept_out(chosen)
-        chosen = [r for r in chosen if r.family != "counterfact" or r.relation not in gone]
+    chosen = trained_on(records, without, half=half)
     sources = groups_of(chosen, encoder)
     items = name_items(names)
     if len(items) > 1:
@@ -119,17 +116,10 @@ def groups_of(
     Raises:
         TrainingError: No family has two relations to tell apart.
     """
-    labelled = list(wordings.labelled(r for r in records if r.family in SPECIFIC))
-    families: dict[str, list[wordings.Relation]] = defaultdict(list)
-    for relation in (*wordings.relations(records), *wordings.bank()):
-        if relation.asked and relation.told and relation.targets and not for_fitting(relation):
-            families[relation.family].append(relation)
+    labelled, chat = specific(records), wordings.chat()
     sources: dict[str, tuple[float, Source]] = {
-        family: (
-            WEIGHTS[family],
-            RelationGroups(relations, encoder, _of(labelled, family), wordings.chat()),
-        )
-        for family, relations in families.items()
+        family: (WEIGHTS[family], RelationGroups(relations, encoder, labelled[family], chat))
+        for family, relations in families(records, fitting=False).items()
         if len(relations) > 1
     }
     items = [item for item in text_items(records) if not text_for_fitting(item)]
@@ -160,26 +150,18 @@ def fit_decision(
     """
     matcher = Matcher.load(folder, encoder)
     about = dict(matcher.about)
-    chosen = [r for r in records if not r.dev and r.family not in about["without"]]
-    if about["half"]:
-        gone = kept_out(chosen)
-        chosen = [r for r in chosen if r.family != "counterfact" or r.relation not in gone]
+    chosen = trained_on(records, about["without"], half=about["half"])
     rng = random.Random(int(about["settings"]["seed"]))
-    unseen: dict[str, list[wordings.Relation]] = defaultdict(list)
-    for relation in (*wordings.relations(chosen), *wordings.bank()):
-        if relation.asked and relation.told and relation.targets and for_fitting(relation):
-            unseen[relation.family].append(relation)
     chat = wordings.chat()
-    pairs = [
-        pair
-        for family, relations in unseen.items()
-        for pair in drawn_pairs(
-            family, RelationGroups(relations, encoder, chat=chat), FITTED_PAIRS, rng
-        )
-    ]
-    seen = groups_of(chosen, encoder)
-    for family in sorted(seen.keys() - {"text", "bank", "zsre"}):
-        pairs += drawn_pairs(family, seen[family][1], FITTED_PAIRS, rng)
+    labelled = specific(chosen)
+    pairs: list[Pair] = []
+    for family, relations in families(chosen, fitting=True).items():
+        source = RelationGroups(relations, encoder, chat=chat)
+        pairs += drawn_pairs(family, source, FITTED_PAIRS, rng)
+    for family, relations in sorted(families(chosen, fitting=False).items()):
+        if family not in FITTED and len(relations) > 1:
+            source = RelationGroups(relations, encoder, labelled[family], chat)
+            pairs += drawn_pairs(family, source, FITTED_PAIRS, rng)
     decision: dict[str, Any] = {
         "forms": fit_relations(pairs, encoder, matcher),
         "names": dict(names),
@@ -195,6 +177,38 @@ def fit_decision(
         decision["forms"]["text"] = asdict(Calibration.untrained().forms["text"])
     write_about(folder, {**about, "decision": decision})
     return decision
+
+
+def trained_on(records: Iterable[Record], without: Collection[str], *, half: bool) -> list[Record]:
+    """The training side of ``records`` but for what is left out (see :func:`train_matcher`)."""
+    chosen = [r for r in records if not r.dev and r.family not in without]
+    if not half:
+        return chosen
+    gone = kept_out(chosen)
+    return [r for r in chosen if r.family != "counterfact" or r.relation not in gone]
+
+
+def families(records: Iterable[Record], *, fitting: bool) -> dict[str, list[wordings.Relation]]:
+    """The relations of records and bank by family.
+
+    Args:
+        records: Of the training side.
+        fitting: Whether those that are kept for the weights of the decision, or all others.
+    """
+    found: dict[str, list[wordings.Relation]] = defaultdict(list)
+    for relation in (*wordings.relations(records), *wordings.bank()):
+        whole = relation.asked and relation.told and relation.targets
+        if whole and for_fitting(relation) == fitting:
+            found[relation.family].append(relation)
+    return found
+
+
+def specific(records: Iterable[Record]) -> dict[str, list[wordings.Labelled]]:
+    """What data sets themselves call out of scope of an edit about the same subject, by family."""
+    found: dict[str, list[wordings.Labelled]] = defaultdict(list)
+    for item in wordings.labelled(r for r in records if r.family in SPECIFIC):
+        found[item.family].append(item)
+    return found
 
 
 def name_items(pairs: Iterable[NamePair]) -> list[Item]:
@@ -231,7 +245,3 @@ def digest_of(records: Iterable[Record]) -> str:
         words = [record.part, record.case, record.edit.prompt, record.edit.target_new]
         digest.update("\0".join([*words, *(q.prompt for q in record.queries)]).encode())
     return digest.hexdigest()[:16]
-
-
-def _of(labelled: Sequence[wordings.Labelled], family: str) -> list[wordings.Labelled]:
-    return [item for item in labelled if item.family == family]

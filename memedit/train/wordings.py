@@ -8,8 +8,7 @@ relations are not, unless the relations are kin, that is, hard to tell apart fro
 from __future__ import annotations
 
 import json
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
@@ -130,31 +129,33 @@ def labelled(records: Iterable[Record]) -> Iterator[Labelled]:
 
 def bank() -> list[Relation]:
     """The relations written for memedit, with their wordings (``bank/*.jsonl``)."""
-    entries = [entry for entry in _bank_entries() if entry]
-    known = {entry["name"] for entry in entries}
-    kin: dict[str, set[str]] = defaultdict(set)
+    entries = bank_entries()
+    found = {entry["name"]: Relation("bank", entry["name"]) for entry in entries}
     for entry in entries:
-        for near in entry.get("near", ()):
-            if near in known:
-                kin[entry["name"]].add(near)
-                kin[near].add(entry["name"])
-    merged: dict[str, Relation] = {}
-    for entry in entries:
-        relation = merged.setdefault(entry["name"], Relation("bank", entry["name"]))
-        relation.kin |= kin[entry["name"]]
-        templates = [t for key in ("clozes", "terse", "questions", "requests") for t in entry[key]]
-        for template in templates:
-            _add(relation.asked, masked(template))
-        for template in (*entry["clozes"], *entry["terse"], *entry["questions"]):
-            _add(relation.told, masked(template))
+        relation = found[entry["name"]]
+        for near in entry["near"]:
+            relation.kin.add(near)
+            found[near].kin.add(relation.name)
+        told = [masked(t) for key in ("clozes", "terse", "questions") for t in entry[key]]
+        for text in told:
+            _add(relation.told, text)
+        for text in (*told, *map(masked, entry["requests"])):
+            _add(relation.asked, text)
         for target in entry["objects"]:
             _add(relation.targets, target)
-    return list(merged.values())
+    return list(found.values())
 
 
 def bank_entries() -> list[Mapping[str, Any]]:
-    """The bank's lines as they are written, for synthetic edits."""
-    return [entry for entry in _bank_entries() if entry]
+    """The bank's lines as they are written."""
+    folder = resources.files("memedit.train").joinpath("bank")
+    files = sorted(folder.iterdir(), key=lambda path: path.name)
+    return [
+        json.loads(line)
+        for file in files
+        if file.name.endswith(".jsonl")
+        for line in file.read_text("utf-8").splitlines()
+    ]
 
 
 def chat() -> list[str]:
@@ -162,14 +163,6 @@ def chat() -> list[str]:
     text = resources.files("memedit.train").joinpath("bank", "chat.txt").read_text("utf-8")
     lines = (line.strip() for line in text.splitlines())
     return [masked(line) for line in lines if SLOT in line and not line.startswith("#")]
-
-
-def _bank_entries() -> Iterator[dict[str, Any]]:
-    folder = resources.files("memedit.train").joinpath("bank")
-    for file in sorted(folder.iterdir(), key=lambda path: path.name):
-        if file.name.endswith(".jsonl"):
-            for line in file.read_text("utf-8").splitlines():
-                yield json.loads(line) if line.strip() else {}
 
 
 def _relation_name(record: Record) -> str:
@@ -187,9 +180,3 @@ def _asks_the_edit(query: Query) -> bool:
 def _add(texts: list[str], text: str) -> None:
     if text and text not in texts:
         texts.append(text)
-
-
-def without(relations: Sequence[Relation], names: Iterable[str], family: str) -> list[Relation]:
-    """The relations but for those of ``family`` with these names."""
-    left_out = set(names)
-    return [r for r in relations if r.family != family or r.name not in left_out]

@@ -18,7 +18,7 @@ from memedit.models.roles import in_front
 from memedit.pipeline import EditedModel
 from memedit.scope.conformal import DEFAULT_RATE
 from memedit.scope.decision import Decision
-from memedit.scope.encoder import Encoder, SentenceEncoder, load_encoder
+from memedit.scope.encoder import Encoder, load_encoder
 from memedit.scope.matcher import Matcher
 
 
@@ -45,10 +45,11 @@ class MemoryPipeline:
         self.encoder = encoder or load_encoder()
         self.threshold = threshold
         self._open()
+        matcher = Matcher.shipped(self.encoder)
         self.settings: dict[str, Any] = {
             "threshold": f"calibrated to {DEFAULT_RATE}" if threshold is None else threshold,
             "encoder": self.encoder.fingerprint,
-            "matcher": _shipped_matcher(self.encoder),
+            "matcher": matcher.fingerprint if matcher else None,
             "prompt": prompt_hash(self.edited.role.prompt),
             "adapter": self.edited.role.adapter,
         }
@@ -113,9 +114,3 @@ class MemoryPipeline:
                 ],
             },
         )
-
-
-def _shipped_matcher(encoder: Encoder) -> str | None:
-    """The fingerprint of the matcher that decides on this encoder, None where none does."""
-    matcher = Matcher.shipped(encoder) if isinstance(encoder, SentenceEncoder) else None
-    return matcher.fingerprint if matcher else None

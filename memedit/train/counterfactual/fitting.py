@@ -113,13 +113,7 @@ def fit(
     plan = _batches(examples, settings)
     trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
     optimizer = torch.optim.AdamW(trained.values(), lr=settings.learning_rate, weight_decay=0.0)
-    progress = Progress(steps=len(plan))
-    saved = checkpoint.load()
-    if saved:
-        progress = Progress(**saved["progress"])
-        optimizer.load_state_dict(saved["optimizer"])
-        for name, parameter in trained.items():
-            parameter.data.copy_(saved["weights"][name])
+    progress = Progress(**(checkpoint.restore(optimizer, trained) or {"steps": len(plan)}))
     losses: list[float] = []
     while progress.step < len(plan):
         rate = _rate(progress, settings)

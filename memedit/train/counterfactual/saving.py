@@ -14,6 +14,7 @@ from memedit.models.embedded import sha256_of
 from memedit.models.fingerprint import base_fingerprint
 from memedit.models.prompts import prompt_hash
 from memedit.models.roles import Role
+from memedit.train.lora import write_weights
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -46,16 +47,10 @@ def save(model: PeftModel, out: Path, role: Role, base: Base, trained: dict[str,
         base: The weights it was made for.
         trained: What the card is to say about the training.
     """
-    from peft import get_peft_model_state_dict
-    from safetensors.torch import save_file
-
     partial = out.with_name(f"{out.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    weights = get_peft_model_state_dict(model)
-    rounded = {key: value.to("cpu", torch.bfloat16).contiguous() for key, value in weights.items()}
-    save_file(rounded, partial / WEIGHTS_FILE, metadata={"format": "pt"})
-    (partial / WEIGHTS_FILE).chmod(0o644)  # it was written for its owner's eyes alone
+    write_weights(model, partial / WEIGHTS_FILE, torch.bfloat16)
     _write_json(partial / CONFIG_FILE, _config(model))
     card = Card(
         role=role.name,
