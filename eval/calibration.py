@@ -28,7 +28,7 @@ from memedit.calibration import Calibrator
 from memedit.scope.classifier import ScopeClassifier
 from memedit.scope.conformal import FORMS, Calibrated, Form
 from memedit.scope.decision import Decision
-from memedit.scope.probes import SAMPLE, decide_all, score_probes, scorer_digest
+from memedit.scope.probes import SAMPLE, decide_all, form_of, score_probes, scorer_digest
 from memedit.train import sources
 from memedit.train.sources import Record
 
@@ -122,26 +122,32 @@ def measure(args: argparse.Namespace) -> Iterator[Figure]:
             group = ordered[start : start + size]
             with classified([*generated, *group]) as (memory, scope, _):
                 here = [by_id[edit.id] for edit in group if edit.id in by_id]
-                missed = decide_all(
-                    scope,
-                    [q for r in here for q in near.about(r.edit, NEAR_MISSES)],
-                    memory.nearest,
-                )
-                scores = [d.probability if d.candidates else -1.0 for d in missed]
+                asked = [q for r in here for q in near.about(r.edit, NEAR_MISSES)]
+                missed = list(decide_all(scope, asked, memory.nearest))
                 right = list(rephrased(scope, memory, here))
                 for rate in args.rate:
                     calibrator = Calibrator(memory, rate)
                     calibrator.update(memory.changes(0).records)
-                    made = calibrator.threshold(scope, settled=None)
+                    made = calibrator.calibrated(scope, settled=None)
                     used[rate].append(made)
-                    fired[rate] += [score >= made.threshold for score in scores]
-                    found[rate] += [score >= made.threshold for score in right]
+                    fired[rate] += [reaches(d, made) for d in missed]
+                    found[rate] += [hit and reaches(d, made) for d, hit in right]
         for rate in args.rate:
             at = f"{size:,} edits, {rate:.1%} asked for"
             yield share(f"calibration: false fires, {at}", fired[rate], ">= 0.003 <= 0.015")
             yield share(f"calibration: right edit, rephrasings, {at}", found[rate])
-            mean = sum(made.threshold for made in used[rate]) / len(used[rate])
-            yield Figure(f"calibration: mean threshold, {used[rate][0].basis}, {at}", mean)
+            for form in FORMS:
+                mean = sum(made.thresholds[form] for made in used[rate]) / len(used[rate])
+                basis = used[rate][0].basis[form]
+                yield Figure(f"calibration: mean threshold of {form}s, {basis}, {at}", mean)
+
+
+def reaches(decision: Decision, made: Calibrated) -> bool:
+    """Whether the surest candidate reaches the threshold of its form."""
+    if not decision.candidates:
+        return False
+    sentence = decision.candidates[0].sentence
+    return decision.probability >= made.thresholds[form_of(sentence, decision)]
 
 
 def original(data: Path, *, dev: bool) -> list[Record]:
@@ -155,12 +161,12 @@ def original(data: Path, *, dev: bool) -> list[Record]:
 
 def rephrased(
     scope: ScopeClassifier, memory: EditMemory, records: Sequence[Record]
-) -> Iterator[float]:
-    """The score of each rephrasing; below 0 where the surest edit is another one."""
+) -> Iterator[tuple[Decision, bool]]:
+    """The decision on each rephrasing, and whether the surest edit is the right one."""
     asked = [(q.prompt, r.edit) for r in records for q in r.queries if q.kind == "rephrase"]
     decisions = decide_all(scope, [prompt for prompt, _ in asked], memory.nearest)
     for (_, edit), decision in zip(asked, decisions, strict=True):
-        yield decision.probability if _is_right(decision, edit) else -1.0
+        yield decision, _is_right(decision, edit)
 
 
 def _is_right(decision: Decision, edit: Edit) -> bool:

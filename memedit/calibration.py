@@ -85,8 +85,10 @@ class Calibrator:
                 self.sample.drop(record.id)
         self.sample.put(live)
 
-    def threshold(self, scope: ScopeClassifier, *, settled: StoredCalibration | None) -> Calibrated:
-        """The threshold for the edits as they are.
+    def calibrated(
+        self, scope: ScopeClassifier, *, settled: StoredCalibration | None
+    ) -> Calibrated:
+        """The thresholds for the edits as they are.
 
         Args:
             scope: The classifier with all live edits.
@@ -127,7 +129,7 @@ class Traffic:
     Attributes:
         queries: How many there are.
         near: How many of them name a live subject or are near to an edit in meaning.
-        fired: How many reach the threshold.
+        fired: How many reach the threshold of their form.
         likely: Decisions on those that are probably in scope, the surest first; they are for the
             user to look at and took no part in the calibration.
     """
@@ -204,7 +206,8 @@ def calibrate_namespace(
         settled = StoredCalibration(
             settled.rate, scorer_digest(scope), len(queries), _out_of_scope(queries, decisions)
         )
-    calibrated = calibrator.threshold(scope, settled=settled)
+    calibrated = calibrator.calibrated(scope, settled=settled)
+    scope.thresholds = calibrated.thresholds
     memory.put_calibration(settled)
     assert calibrator.sample is not None
     own = _own_wordings(scope, calibrator.sample, memory)
@@ -213,9 +216,12 @@ def calibrate_namespace(
         edits=len(memory),
         sampled=len(calibrator.sample.sampled()),
         wordings=len(own),
-        recalled=sum(right and score >= calibrated.threshold for score, right in own),
-        judged=(*own, *((score, False) for score in _scores(calibrated))),
-        traffic=_traffic(decisions, calibrated.threshold) if queries else None,
+        recalled=sum(right and decision.candidates[0].in_scope for decision, right in own),
+        judged=(
+            *((decision.probability, right) for decision, right in own),
+            *((score, False) for score in _scores(calibrated)),
+        ),
+        traffic=_traffic(queries, decisions, calibrated) if queries else None,
     )
 
 
@@ -264,25 +270,31 @@ def _out_of_scope(queries: Sequence[str], decisions: Sequence[Decision]) -> dict
     return scores
 
 
-def _traffic(decisions: Sequence[Decision], threshold: float) -> Traffic:
+def _traffic(
+    queries: Sequence[str], decisions: Sequence[Decision], calibrated: Calibrated
+) -> Traffic:
+    fired = [
+        bool(d.candidates) and d.probability >= calibrated.thresholds[form_of(query, d)]
+        for query, d in zip(queries, decisions, strict=True)
+    ]
     likely = [d for d in decisions if d.probability >= LIKELY_IN_SCOPE]
     return Traffic(
         queries=len(decisions),
         near=sum(bool(d.candidates) for d in decisions),
-        fired=sum(bool(d.candidates) and d.probability >= threshold for d in decisions),
+        fired=sum(fired),
         likely=tuple(sorted(likely, key=lambda d: -d.probability)),
     )
 
 
 def _own_wordings(
     scope: ScopeClassifier, sample: ProbeSample, memory: EditMemory
-) -> list[tuple[float, bool]]:
-    """The score of each wording of the sampled edits that hold today, and if it found its edit."""
+) -> list[tuple[Decision, bool]]:
+    """The decision on each wording of the sampled edits of today, and if its edit comes first."""
     today = dt.date.today()
     own = [(edit, text) for edit, text in sample.wordings() if edit.holds_on(today)]
     decisions = decide_all(scope, [text for _, text in own], memory.nearest)
     return [
-        (d.probability, bool(d.candidates) and d.candidates[0].edit.key == edit.key)
+        (d, bool(d.candidates) and d.candidates[0].edit.key == edit.key)
         for (edit, _), d in zip(own, decisions, strict=True)
     ]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,8 +27,10 @@ from memedit.models.load import as_chat_model
 from memedit.models.local import LocalChatModel
 from memedit.models.roles import Role, counterfactual_role
 from memedit.scope.classifier import DEFAULT_THRESHOLD, ScopeClassifier
+from memedit.scope.conformal import FORMS
 from memedit.scope.decision import Decision, Route
 from memedit.scope.matcher import Matcher
+from memedit.scope.probability import Asked
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -131,10 +133,11 @@ class EditedModel:
         self._lock = threading.RLock()
 
     @property
-    def threshold(self) -> float:
-        """Least probability that counts as in scope, as of the last question."""
-        scope = self._scope
-        return self._fixed_threshold if scope is None else scope.threshold
+    def thresholds(self) -> Mapping[Asked, float]:
+        """Least probability that counts as in scope, by form, as of the last question."""
+        if self._scope is None:
+            return dict.fromkeys(FORMS, self._fixed_threshold)
+        return self._scope.thresholds
 
     # -- routing ---------------------------------------------------------------------------------
 
@@ -239,7 +242,7 @@ class EditedModel:
         as_of = kwargs.pop("as_of", None)
         day = None if as_of is None else as_day(as_of)
         reason = "The base model was asked for."
-        decision = Decision("base", (), 0.0, self.threshold, (reason,), as_of=day)
+        decision = Decision("base", (), 0.0, max(self.thresholds.values()), (reason,), as_of=day)
         return self._answer(decision, self.base, _messages(query), **kwargs)
 
     def ask_many(
@@ -363,7 +366,7 @@ class EditedModel:
         if self._calibrator:
             self._calibrator.update(changes.records)
             settled = self.memory.calibration()
-            scope.threshold = self._calibrator.threshold(scope, settled=settled).threshold
+            scope.thresholds = self._calibrator.calibrated(scope, settled=settled).thresholds
         self._revision = changes.revision
 
 

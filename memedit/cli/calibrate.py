@@ -91,7 +91,10 @@ def _facts(made: Report) -> list[tuple[str, str]]:
     rows = [
         ("live edits", f"{made.edits:,}, {made.sampled:,} of them sampled"),
         ("false fires asked for", f"at most {_percent(calibrated.rate)} of near misses"),
-        ("threshold", f"{calibrated.threshold:.6f}, from {_BASIS[calibrated.basis]}"),
+        *(
+            (f"threshold, {form}s", f"{threshold:.6f}, from {_BASIS[calibrated.basis[form]]}")
+            for form, threshold in calibrated.thresholds.items()
+        ),
         *_promise(calibrated),
     ]
     if made.wordings:
@@ -113,7 +116,7 @@ def _promise(calibrated: Calibrated) -> list[tuple[str, str]]:
         interval = f"{_percent(fires.low)} to {_percent(fires.high)}"
         rows.append((f"expected, {form}s", f"{_percent(fires.mean)} ({interval}; {made_of})"))
     if not calibrated.promised:
-        certain = calibrated.threshold >= 1.0
+        certain = max(calibrated.thresholds.values()) >= 1.0
         why = "too many near misses are certain" if certain else "there are too few near misses"
         rows.append(("promise", f"none: {why}"))
     return rows
@@ -143,7 +146,7 @@ def _tell_likely(made: Report) -> None:
 def _as_dict(made: Report, bins: tuple[Bin, ...]) -> dict[str, Any]:
     calibrated, traffic = made.calibrated, made.traffic
     return {
-        "threshold": calibrated.threshold,
+        "thresholds": calibrated.thresholds,
         "rate": calibrated.rate,
         "promised": calibrated.promised,
         "basis": calibrated.basis,

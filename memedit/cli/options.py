@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -30,6 +31,16 @@ AsOf = Annotated[
 Limit = Annotated[int, typer.Option(min=0, help="At most this many; 0 for all.")]
 EditId = Annotated[str, typer.Argument(help="An edit's id.", autocompletion=complete_ids)]
 EditIds = Annotated[list[str], typer.Argument(help="Ids of edits.", autocompletion=complete_ids)]
+
+Data = Annotated[
+    Path,
+    typer.Option(
+        envvar="MEMEDIT_DATA",
+        help="The folder of the data sets the recipe names.",
+        exists=True,
+        file_okay=False,
+    ),
+]
 
 # -- the words of an edit ------------------------------------------------------------------------
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from memedit.cli import options, output
 from memedit.cli.session import Commands
+from memedit.cli.stages import stage
 from memedit.cli.train_counterfactual import counterfactual
+
+if TYPE_CHECKING:
+    from memedit.evaluate.runner import Advance
+    from memedit.train.loop import Progress, Watch
 
 app = typer.Typer(
     cls=Commands,
@@ -20,23 +26,13 @@ app = typer.Typer(
 
 @app.command()
 def scope(
-    data: Annotated[
-        Path,
-        typer.Option(
-            envvar="MEMEDIT_DATA",
-            help="The folder of the data sets the recipe names.",
-            exists=True,
-            file_okay=False,
-        ),
-    ],
+    data: options.Data,
     out: Annotated[Path, typer.Option(help="The matcher's folder.")],
     encoder: Annotated[
         str | None,
         typer.Option(help="The sentence encoder to build on.", show_default="the embedded one"),
     ] = None,
-    steps: Annotated[
-        int | None, typer.Option(min=1, show_default="as shipped", help="How many steps.")
-    ] = None,
+    steps: Annotated[int, typer.Option(min=1, help="How many steps.")] = 1600,
     seed: Annotated[int, typer.Option(help="Decides what is drawn.")] = 0,
     without: Annotated[
         list[str] | None, typer.Option(help="A family of data sets to leave out; repeatable.")
@@ -52,31 +48,29 @@ def scope(
     what has never been seen. The final figures are the benchmark's: python eval/bench.py.
     """
     from memedit.scope.encoder import EMBEDDED_NAME, load_encoder
-    from memedit.train.matching import MatcherSettings, Progress
-    from memedit.train.name_weights import fit_names
+    from memedit.train.matching import MatcherSettings
     from memedit.train.names import name_pairs
     from memedit.train.scope import fit_decision, train_matcher
     from memedit.train.sources import read
 
-    chosen = {"seed": seed} | ({"steps": steps} if steps else {})
-    settings = MatcherSettings(**chosen)
+    settings = MatcherSettings(seed=seed, steps=steps)
     with output.working("Reading the data sets ..."):
         records = read(data)
         model = load_encoder(encoder or EMBEDDED_NAME)
         names = name_pairs(data, records, model, seed=seed)
-    seen = 0
-    with output.progress("training", settings.steps) as advance:
-
-        def watch(progress: Progress) -> None:
-            nonlocal seen
-            advance(progress.step - seen)
-            seen = progress.step
-
+    with contextlib.ExitStack() as stack:
         about = train_matcher(
-            records, model, out, settings, watch, without=without or (), half=half, names=names
+            records,
+            model,
+            out,
+            settings,
+            _watch(stack),
+            without=without or (),
+            half=half,
+            names=names,
         )
     with output.working("Fitting the weights of the decision ..."):
-        decision = fit_decision(records, model, out, fit_names(records, model))
+        decision = fit_decision(records, model, out)
     if json:
         output.as_json({**about, "decision": decision})
         return
@@ -85,6 +79,20 @@ def scope(
     output.say(
         f"The matcher is in {out}. Measure it: python eval/bench.py DATA --set matcher={out}"
     )
+
+
+def _watch(stack: contextlib.ExitStack) -> Watch:
+    """Shows the steps as they are done; those before an interruption count as done at once."""
+    advance: Advance | None = None
+
+    def show(progress: Progress) -> None:
+        nonlocal advance
+        if advance is None:
+            advance = stack.enter_context(stage("Training", progress.steps))
+            advance(progress.step - 1)
+        advance(1)
+
+    return show
 
 
 app.command()(counterfactual)

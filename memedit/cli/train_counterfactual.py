@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from memedit.cli.options import Json, Model
+from memedit.cli.options import Data, Json, Model
 from memedit.cli.output import as_json, note, table, working
 from memedit.cli.stages import stage
 from memedit.settings import DEFAULT_MODEL
@@ -20,15 +20,7 @@ if TYPE_CHECKING:
 
 
 def counterfactual(
-    data: Annotated[
-        Path,
-        typer.Option(
-            envvar="MEMEDIT_DATA",
-            help="The folder of the data sets the recipe names.",
-            exists=True,
-            file_okay=False,
-        ),
-    ],
+    data: Data,
     out: Annotated[Path, typer.Option(help="The adapter's folder, written when it is done.")],
     model: Model = DEFAULT_MODEL,
     parts: Annotated[

@@ -16,12 +16,15 @@ from memedit.scope.answers import answer_clashes, asks_the_opposite
 from memedit.scope.decision import Candidate
 from memedit.scope.encoder import Encoder, Vectors
 from memedit.scope.matcher import Matcher
-from memedit.scope.probability import Calibration, Evidence
+from memedit.scope.names import looks_like_person
+from memedit.scope.probability import Asked, Calibration, Evidence
 from memedit.scope.reading import Reading
 from memedit.scope.relations import FEATURES, Lexicon, relation_features
+from memedit.scope.segments import is_question
 
 # A name that nobody gave is compared only where the relation is as likely as this.
 WORTH_NAMING = 0.02
+NAME_EVIDENCE = ("cosine", "match", "person")
 
 Order = int
 
@@ -68,6 +71,12 @@ class Draft:
         """The text that is compared."""
         return self.reading.text if self.reading else self.sentence
 
+    @property
+    def form(self) -> Asked:
+        """Whether the sentence is a question or a cloze to complete."""
+        asks = self.reading.question if self.reading else is_question(self.sentence)
+        return "question" if asks else "cloze"
+
 
 class Weigher:
     """Weighs drafts.
@@ -83,45 +92,43 @@ class Weigher:
         self.matcher = matcher
         self.calibration = calibration
         self.lexicon = Lexicon.load(encoder)
-        self._trained = None if matcher is None else Lexicon.load(matcher)
 
-    def weigh(self, drafts: Sequence[Draft], threshold: float) -> list[Candidate]:
+    def weigh(self, drafts: Sequence[Draft], thresholds: Mapping[Asked, float]) -> list[Candidate]:
         """The candidate of each draft, in order.
 
         Args:
             drafts: Of one query or of several.
-            threshold: Least probability that counts as in scope, 0…1.
+            thresholds: Least probability that counts as in scope, 0…1, by form.
         """
         if not drafts:
             return []
-        asked, told = self._read(drafts)
-        evidence = [self._evidence(draft, asked, told) for draft in drafts]
+        read = self._read(drafts)
+        evidence = [self._evidence(draft, read) for draft in drafts]
         probable = [self.calibration.probability(item) for item in evidence]
         names = self._named(drafts, probable)
         return [
-            self._candidate(draft, item, p * name, threshold)
+            self._candidate(draft, item, p * name, thresholds[draft.form])
             for draft, item, p, name in zip(drafts, evidence, probable, names, strict=True)
         ]
 
-    def _read(self, drafts: Sequence[Draft]) -> tuple[dict[str, Vectors], dict[str, Vectors]]:
-        """The matcher's vectors of all queries and of all edits' forms; empty without one."""
+    def _read(self, drafts: Sequence[Draft]) -> dict[str, Seen]:
+        """All queries and all edits' forms as the matcher sees them; nothing without one."""
         if self.matcher is None:
-            return {}, {}
-        queries = list(dict.fromkeys(draft.text for draft in drafts))
-        told = list(dict.fromkeys(text for draft in drafts for text in draft.entry.told))
-        asked = dict(zip(queries, self.matcher.encode(queries), strict=True))
-        return asked, dict(zip(told, self.matcher.encode(told, keep=True), strict=True))
+            return {}
+        told = [text for draft in drafts for text in draft.entry.told]
+        return {
+            **seen(self.matcher, told, keep=True),
+            **seen(self.matcher, [draft.text for draft in drafts]),
+        }
 
-    def _evidence(
-        self, draft: Draft, asked: Mapping[str, Vectors], told: Mapping[str, Vectors]
-    ) -> Evidence:
+    def _evidence(self, draft: Draft, read: Mapping[str, Seen]) -> Evidence:
         entry, reading = draft.entry, draft.reading
-        forms = np.stack([told[text] for text in entry.told]) if told else None
-        query = asked.get(draft.text)
+        query = read.get(draft.text)
+        told = [read[text] for text in entry.told] if read else []
         if reading is None:
-            return Evidence("text", text_evidence(draft.vector, entry.phrases, query, forms))
-        if self._trained is not None and query is not None and forms is not None:
-            features = trained_evidence(self._trained, query, forms, draft.vector, entry.phrases)
+            return Evidence("text", text_evidence(draft.vector, entry.phrases, query, told))
+        if self.matcher is not None and query is not None:
+            features = trained_evidence(self.matcher, query, told, draft.vector, entry.phrases)
         else:
             profile = self.lexicon.profiles(draft.vector[None])[0]
             evidence = relation_features(
@@ -129,7 +136,7 @@ class Weigher:
             )
             features = named(evidence)
         return Evidence(
-            form="question" if reading.question else "cloze",
+            form=draft.form,
             features=features,
             name=reading.kind,
             clash=_cannot_answer(reading, entry.edit),
@@ -140,12 +147,11 @@ class Weigher:
         same = [1.0 if draft.likeness is None else 0.0 for draft in drafts]
         worth = [i for i, p in enumerate(probable) if same[i] == 0.0 and p >= WORTH_NAMING]
         pairs = [_names(drafts[i]) for i in worth]
-        texts = list(dict.fromkeys(text for pair in pairs for text in pair))
-        vectors = dict(zip(texts, self.encoder.encode(texts), strict=True)) if texts else {}
-        for i, (shown, name) in zip(worth, pairs, strict=True):
-            cosine = float(vectors[shown] @ vectors[name])
-            likeness = drafts[i].likeness or {}
-            same[i] = self.calibration.name_probability({**likeness, "cosine": cosine})
+        for i, evidence in zip(
+            worth, name_evidence(pairs, self.encoder, self.matcher), strict=True
+        ):
+            likeness = {**(drafts[i].likeness or {}), **evidence}
+            same[i] = self.calibration.name_probability(likeness)
         return same
 
     def _candidate(
@@ -165,7 +171,7 @@ class Weigher:
             relation=relation,
             features=dict(evidence.features),
             probability=probability,
-            in_scope=probability >= threshold,
+            threshold=threshold,
         )
 
 
@@ -176,40 +182,107 @@ def _cannot_answer(reading: Reading, edit: Edit) -> bool:
     return reading.question and answer_clashes(reading.text, edit.target_new)
 
 
+@dataclass(frozen=True)
+class Seen:
+    """A text as the matcher sees it.
+
+    Attributes:
+        vector: Its unit vector, ``[d]``.
+        profile: Its cosine with each relation of the lexicon, ``[r]``.
+        kin: Its cosine with each relation of the cohort, ``[c]``.
+    """
+
+    vector: Vectors
+    profile: Vectors
+    kin: Vectors
+
+
+def seen(matcher: Matcher, texts: Sequence[str], *, keep: bool = False) -> dict[str, Seen]:
+    """Texts as the matcher sees them.
+
+    Args:
+        matcher: The trained matcher.
+        texts: Any; repetitions are read once.
+        keep: As for :meth:`~memedit.scope.matcher.Matcher.encode`.
+    """
+    unique = list(dict.fromkeys(texts))
+    vectors = matcher.encode(unique, keep=keep)
+    rows = vectors, Lexicon.load(matcher).profiles(vectors), matcher.cohort.profiles(vectors)
+    return {text: Seen(*row) for text, *row in zip(unique, *rows, strict=True)}
+
+
 def trained_evidence(
-    lexicon: Lexicon, query: Vectors, told: Vectors, frozen_query: Vectors, frozen_edit: Vectors
+    matcher: Matcher,
+    query: Seen,
+    told: Sequence[Seen],
+    frozen_query: Vectors,
+    frozen_edit: Vectors,
 ) -> dict[str, float]:
     """The relation evidence of the matcher, beside the frozen encoder's cosine.
 
     Args:
-        lexicon: The background relations, encoded by the matcher.
-        query: The masked sentence's unit vector by the matcher, ``[d]``.
-        told: Unit vectors of the edit's forms by the matcher, ``[n, d]``.
+        matcher: The trained matcher.
+        query: The masked sentence.
+        told: The edit's forms.
         frozen_query: The masked sentence's unit vector by the frozen encoder, ``[d]``.
         frozen_edit: Unit vectors of the edit's masked phrases by it, ``[m, d]``.
 
     Returns:
         ``match``, the matcher's cosine; the other features of
-        :func:`~memedit.scope.relations.relation_features` by the matcher; ``cosine``, the frozen
-        encoder's.
+        :func:`~memedit.scope.relations.relation_features` by the matcher; those of
+        :meth:`~memedit.scope.cohort.Cohort.features`; ``cosine``, the frozen encoder's.
     """
-    profile = lexicon.profiles(query[None])[0]
+    forms = np.stack([form.vector for form in told])
+    profile = np.max([form.profile for form in told], axis=0)
     features = named(
-        relation_features(lexicon, query, profile, told, lexicon.profiles(told).max(0))
+        relation_features(Lexicon.load(matcher), query.vector, query.profile, forms, profile)
     )
-    features["match"] = features["cosine"]
-    features["cosine"] = float((frozen_edit @ frozen_query).max())
-    return features
+    match = features["cosine"]
+    kin = np.max([form.kin for form in told], axis=0)
+    return {
+        **features,
+        **matcher.cohort.features(match, query.kin, kin),
+        "match": match,
+        "cosine": float((frozen_edit @ frozen_query).max()),
+    }
 
 
 def text_evidence(
-    frozen_query: Vectors, frozen_edit: Vectors, query: Vectors | None, told: Vectors | None
+    frozen_query: Vectors, frozen_edit: Vectors, query: Seen | None, told: Sequence[Seen]
 ) -> dict[str, float]:
     """The evidence on a free text: cosines by the frozen encoder and, where it is, the matcher."""
     features = {"cosine": float((frozen_edit @ frozen_query).max())}
-    if query is not None and told is not None:
-        features["match"] = float((told @ query).max())
+    if query is not None:
+        features["match"] = max(float(form.vector @ query.vector) for form in told)
     return features
+
+
+def name_evidence(
+    pairs: Sequence[tuple[str, str]], encoder: Encoder, matcher: Matcher | None
+) -> list[dict[str, float]]:
+    """What speaks for two names being one thing's, spelling aside: :data:`NAME_EVIDENCE`.
+
+    Args:
+        pairs: The name in the query and the subject's.
+        encoder: The frozen encoder.
+        matcher: The trained matcher, which has learnt other names of things; without one there is
+            no ``match``.
+    """
+    texts = list(dict.fromkeys(text for pair in pairs for text in pair))
+    if not texts:
+        return []
+    vectors = dict(zip(texts, encoder.encode(texts), strict=True))
+    trained = dict(zip(texts, matcher.encode(texts), strict=True)) if matcher else None
+    found = []
+    for shown, name in pairs:
+        evidence = {
+            "cosine": float(vectors[shown] @ vectors[name]),
+            "person": float(looks_like_person(name)),
+        }
+        if trained:
+            evidence["match"] = float(trained[shown] @ trained[name])
+        found.append(evidence)
+    return found
 
 
 def named(features: Vectors) -> dict[str, float]:

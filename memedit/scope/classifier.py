@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from memedit.edit import Edit
@@ -21,9 +21,10 @@ from memedit.scope.explain import reasons_for
 from memedit.scope.matcher import Matcher
 from memedit.scope.names import Mention, NameIndex, names_in
 from memedit.scope.phrases import relation_phrases, told_texts
-from memedit.scope.probability import Calibration
+from memedit.scope.probability import Asked, Calibration
 from memedit.scope.reading import Reading, read_query, reading_of
 from memedit.scope.relations import Lexicon
+from memedit.scope.segments import is_question
 from memedit.text import name_key
 
 MAX_QUERY_CHARS = 200_000
@@ -40,7 +41,7 @@ VectorsOf = Callable[[Sequence[str]], Vectors]
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _Query:
     """A query that has been read.
 
     Attributes:
@@ -73,7 +74,8 @@ class ScopeClassifier:
         matcher: The trained matcher; the shipped one where None. On an encoder that the shipped
             one was not trained for, the frozen encoder's evidence has to do.
         calibration: Weights of the decision; the matcher's own where None.
-        threshold: Least probability that counts as in scope, 0…1.
+        threshold: Least probability that counts as in scope, 0…1, of questions and clozes;
+            ``thresholds`` holds that of each.
     """
 
     def __init__(
@@ -89,7 +91,7 @@ class ScopeClassifier:
             matcher = Matcher.shipped(encoder)
         self.matcher = matcher
         self.calibration = calibration or _calibration_of(matcher)
-        self.threshold = threshold
+        self.thresholds: Mapping[Asked, float] = {"question": threshold, "cloze": threshold}
         self.lexicon = Lexicon.load(encoder)
         self.names = NameIndex()
         self._weigher = Weigher(encoder, matcher, self.calibration)
@@ -197,7 +199,7 @@ class ScopeClassifier:
         vectors = self._encode([text for asked in read for text in asked.texts])
         day = on or dt.date.today()
         drafts = [self._drafts(asked, vectors, day, nearest) for asked in read]
-        weighed = iter(self._weigher.weigh([d for some in drafts for d in some], self.threshold))
+        weighed = iter(self._weigher.weigh([d for some in drafts for d in some], self.thresholds))
         return [
             self._decision(asked, list(itertools.islice(weighed, len(some))), on)
             for asked, some in zip(read, drafts, strict=True)
@@ -205,29 +207,34 @@ class ScopeClassifier:
 
     # -- reading ---------------------------------------------------------------------------------
 
-    def _read(self, query: str, context: Sequence[str], by_meaning: bool) -> _Asked:
+    def _read(self, query: str, context: Sequence[str], by_meaning: bool) -> _Query:
         sentences, readings = read_query(query, context, self.names, self._told)
-        asked = _Asked(query, readings, [], {}, [])
+        asked = _Query(query, readings, [], {}, [])
         if by_meaning and (self._free_text or (self._entries and not readings)):
             asked.look_up.extend(list(dict.fromkeys(sentences))[-NEIGHBOURS:])
         if not readings:
             for sentence in dict.fromkeys(sentences[-NEIGHBOURS:]):
-                self._read_unknown(sentence, asked)
+                asked.variants.extend(self._read_variants(sentence))
+                span = unknown_name(sentence)
+                if span:
+                    mention = Mention(*span, sentence[slice(*span)], "", "variant", ())
+                    asked.unknown[sentence] = reading_of(sentence, (0, len(sentence)), mention)
+        for reading in readings:
+            if may_be_longer(reading):
+                asked.variants.extend(
+                    (other, likeness)
+                    for other, likeness in self._read_variants(reading.sentence)
+                    if reading.mention.text in other.mention.text != reading.mention.text
+                )
         return asked
 
-    def _read_unknown(self, sentence: str, asked: _Asked) -> None:
-        """The readings of a sentence whose names nobody gave."""
-        whole = (0, len(sentence))
+    def _read_variants(self, sentence: str) -> Iterator[tuple[Reading, Mapping[str, float]]]:
+        """The readings of a sentence for names that nobody gave, with their likeness."""
         for variant in self.names.find_variants(sentence, limit=MAX_VARIANTS):
             place = (variant.start, variant.end, variant.text)
             mention = Mention(*place, variant.name, "variant", variant.edit_ids)
-            likeness = {**variant.features, "score": variant.score}
-            asked.variants.append((reading_of(sentence, whole, mention), likeness))
-        span = unknown_name(sentence)
-        if span:
-            start, end = span
-            mention = Mention(start, end, sentence[start:end], "", "variant", ())
-            asked.unknown[sentence] = reading_of(sentence, whole, mention)
+            reading = reading_of(sentence, (0, len(sentence)), mention)
+            yield reading, {**variant.features, "score": variant.score}
 
     def _told(self, edit_ids: Sequence[str]) -> list[str]:
         """The masked phrases of some edits, which tell what kind of thing a subject is."""
@@ -242,7 +249,7 @@ class ScopeClassifier:
 
     def _drafts(
         self,
-        asked: _Asked,
+        asked: _Query,
         vectors: Mapping[str, Vectors],
         day: dt.date,
         nearest: Nearest | None,
@@ -289,19 +296,31 @@ class ScopeClassifier:
 
     # -- deciding --------------------------------------------------------------------------------
 
-    def _decision(self, asked: _Asked, candidates: list[Candidate], on: dt.date | None) -> Decision:
-        candidates.sort(key=_surest_first)
+    def _decision(self, asked: _Query, candidates: list[Candidate], on: dt.date | None) -> Decision:
+        candidates.sort(key=lambda candidate: (not candidate.in_scope, _surest_first(candidate)))
         edits = _surest_by_sentence(candidates)
+        form: Asked = "question" if is_question(asked.query) else "cloze"
         return Decision(
             route="counterfactual" if edits else "base",
             edits=edits,
-            probability=max((c.probability for c in candidates), default=0.0),
-            threshold=self.threshold,
-            reasons=reasons_for(candidates, asked.readings, self.threshold, live=len(self)),
+            probability=candidates[0].probability if candidates else 0.0,
+            threshold=candidates[0].threshold if candidates else self.thresholds[form],
+            reasons=reasons_for(candidates, asked.readings, live=len(self)),
             candidates=tuple(candidates),
             question=_resolved(asked.query, asked.readings),
             as_of=on,
         )
+
+
+def may_be_longer(reading: Reading) -> bool:
+    """Whether the known name that was found may be a piece of a longer one: "Prince [Henry]"."""
+    sentence, name = reading.sentence, reading.mention.text
+    if reading.kind not in ("full", "partial") or name not in sentence:
+        return False
+    place = sentence.index(name)
+    before, after = sentence[:place].rstrip(), sentence[place + len(name) :].lstrip(" -–")
+    follows = after[:1].isupper() or after[:1].isdigit()
+    return follows or (before.rpartition(" ")[2][:1].isupper() and " " in before)
 
 
 def unknown_name(sentence: str) -> tuple[int, int] | None:
@@ -334,7 +353,7 @@ def _surest_first(candidate: Candidate) -> tuple[float, float, str]:
 def _near_a_choice(decision: Decision) -> bool:
     """Whether a rounding error could send the query elsewhere, or to another edit."""
     candidates = decision.candidates
-    if any(abs(c.probability - decision.threshold) < NEAR for c in candidates):
+    if any(abs(c.probability - c.threshold) < NEAR for c in candidates):
         return True
     ranks = [_surest_first(c) for c in candidates if c.in_scope]
     return any(
@@ -346,7 +365,7 @@ def _near_a_choice(decision: Decision) -> bool:
 def _surest_by_sentence(candidates: list[Candidate]) -> tuple[Edit, ...]:
     """The best in-scope edit of each sentence, the surest first."""
     chosen: dict[str, Edit] = {}
-    for candidate in candidates:  # sorted by probability
+    for candidate in candidates:  # the surest first
         if candidate.in_scope:
             chosen.setdefault(candidate.sentence, candidate.edit)
     return tuple({edit.id: edit for edit in chosen.values()}.values())

@@ -14,8 +14,8 @@ a random number with the distribution Beta(k, n + 1 - k) (Vovk 2012, arXiv 1209.
 Bates, section 3.2); :class:`FireRate` gives its mean and interval. Where k = 0, that is for
 n < 1 / rate - 1, no threshold among the scores can promise the rate.
 
-Clozes leave more of their relation open than questions do, so each form is calibrated by itself
-and the higher threshold counts: the promise holds for either form (Vovk 2012 calls this Mondrian).
+Clozes leave more of their relation open than questions do, so each form has a threshold of its own
+and the promise holds for either form (Vovk 2012 calls this Mondrian).
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memedit.errors import QueryError
+from memedit.scope.probability import Asked
 
 DEFAULT_RATE = 0.01
 MAX_RATE = 0.5
@@ -40,7 +41,7 @@ MAX_RATE = 0.5
 OWN_FIRES = 10
 LEVEL = 0.95
 
-Form = Literal["cloze", "question"]
+Form = Asked
 FORMS: tuple[Form, ...] = ("cloze", "question")
 Scores = NDArray[np.float64]
 Basis = Literal["own", "blend", "shipped", "default"]
@@ -140,23 +141,23 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Calibrated:
-    """A threshold and what it promises.
+    """The threshold of each form, and what they promise.
 
     Attributes:
-        threshold: Least probability that counts as in scope, 0…1.
+        thresholds: Least probability that counts as in scope, 0…1.
         rate: The false-fire rate that was asked for.
         promised: Whether the scores can promise that rate. If not, the threshold lies above all
             scores of a form that has too few, or is the default where there are none.
-        basis: What decided: the memory's ``own`` scores, their ``blend`` with the shipped ones,
-            the ``shipped`` ones, or the ``default`` threshold.
+        basis: What decided each: the memory's ``own`` scores, their ``blend`` with the shipped
+            ones, the ``shipped`` ones, or the ``default`` threshold.
         evidence: The scores of each form.
         groups: The own scores of each form, those of one edit together.
     """
 
-    threshold: float
+    thresholds: Mapping[Form, float]
     rate: float
     promised: bool
-    basis: Basis
+    basis: Mapping[Form, Basis]
     evidence: Mapping[Form, Evidence]
     groups: Groups
 
@@ -164,13 +165,14 @@ class Calibrated:
     def fires(self) -> dict[Form, FireRate]:
         """Expected false-fire rate by form; a form without any score is missing."""
         return {
-            form: one.rate_at(self.threshold, self._design_effect(form))
+            form: one.rate_at(self.thresholds[form], self._design_effect(form))
             for form, one in self.evidence.items()
             if one.n
         }
 
     def _design_effect(self, form: Form) -> float:
-        reached = [[score >= self.threshold for score in g] for g in self.groups.get(form, ())]
+        threshold = self.thresholds[form]
+        reached = [[score >= threshold for score in g] for g in self.groups.get(form, ())]
         return design_effect(reached)
 
 
@@ -181,7 +183,7 @@ def calibrate(
     *,
     default: float,
 ) -> Calibrated:
-    """The threshold at which queries out of scope fire at ``rate`` at most.
+    """The thresholds at which queries out of scope fire at ``rate`` at most.
 
     The shipped scores are those of a broad sample of edits. They do two things. Until there are
     :data:`OWN_FIRES` / ``rate`` own scores of a form, the shipped ones make up the number (each
@@ -200,7 +202,8 @@ def calibrate(
     """
     check_rate(rate)
     evidence: dict[Form, Evidence] = {}
-    chosen: list[tuple[float, Basis]] = []
+    thresholds: dict[Form, float] = {}
+    basis: dict[Form, Basis] = {}
     for form in FORMS:
         mine, others = (
             _sorted([x for g in own.get(form, ()) for x in g]),
@@ -208,15 +211,17 @@ def calibrate(
         )
         missing = max(0.0, OWN_FIRES / rate - len(mine))
         evidence[form] = Evidence(mine, others, min(missing, len(others)))
-        chosen.append(_for_form(evidence[form], rate, default))
         at_large = Evidence(others, _NO_SCORES).threshold(rate)
-        chosen.append((default, "default") if at_large is None else (at_large, "shipped"))
-    threshold, basis = max(chosen, key=lambda one: one[0])
-    threshold = min(threshold, 1.0)  # what is certain always fires
+        least: tuple[float, Basis] = (
+            (default, "default") if at_large is None else (at_large, "shipped")
+        )
+        chosen = max(_for_form(evidence[form], rate, default), least, key=lambda one: one[0])
+        thresholds[form] = min(chosen[0], 1.0)  # what is certain always fires
+        basis[form] = chosen[1]
     return Calibrated(
-        threshold=threshold,
+        thresholds=thresholds,
         rate=rate,
-        promised=all(one.keeps(rate, threshold) for one in evidence.values()),
+        promised=all(one.keeps(rate, thresholds[form]) for form, one in evidence.items()),
         basis=basis,
         evidence=evidence,
         groups=own,

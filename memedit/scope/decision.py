@@ -26,7 +26,7 @@ class Candidate:
         relation: The relation of the lexicon the sentence is nearest to.
         features: The relation evidence by name (see ``memedit.scope.relations.FEATURES``).
         probability: That the edit answers the sentence, 0…1.
-        in_scope: Whether the probability reached the threshold.
+        threshold: What it had to reach: that of the sentence's form.
     """
 
     edit: Edit
@@ -38,7 +38,12 @@ class Candidate:
     relation: str | None
     features: dict[str, float]
     probability: float
-    in_scope: bool
+    threshold: float
+
+    @property
+    def in_scope(self) -> bool:
+        """Whether the probability reached the threshold."""
+        return self.probability >= self.threshold
 
 
 @dataclass(frozen=True)
@@ -48,10 +53,10 @@ class Decision:
     Attributes:
         route: ``base`` or ``counterfactual`` (``multihop`` where a composition was found).
         edits: The edits the answer has to follow, the surest first; empty for ``base``.
-        probability: Of the surest candidate, 0…1; 0.0 where nothing was considered.
-        threshold: What the probability had to reach.
+        probability: Of the first candidate, 0…1; 0.0 where nothing was considered.
+        threshold: What that probability had to reach.
         reasons: Sentences for a person, the decisive one first.
-        candidates: Everything that was considered, the surest first.
+        candidates: Everything that was considered; what is in scope first, then the surest.
         question: The query as it was understood, references resolved.
         revision: The memory's revision the decision was made on.
         as_of: The day whose facts were asked for.

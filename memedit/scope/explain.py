@@ -16,14 +16,13 @@ _NAMED = {
 
 
 def reasons_for(
-    candidates: Sequence[Candidate], readings: Sequence[Reading], threshold: float, *, live: int
+    candidates: Sequence[Candidate], readings: Sequence[Reading], *, live: int
 ) -> tuple[str, ...]:
     """Sentences for a person, the decisive one first.
 
     Args:
         candidates: What was considered, the surest first.
         readings: The sentences that speak of an edited subject.
-        threshold: What a probability had to reach.
         live: Number of live edits.
     """
     if not live:
@@ -33,13 +32,13 @@ def reasons_for(
         return (f"{names} is an edited subject, but no edit about it holds on that day.",)
     if not candidates:
         return ("No edited subject is named and no edit is near in meaning.",)
-    return tuple(_reason(candidate, threshold) for candidate in candidates[:3])
+    return tuple(_reason(candidate) for candidate in candidates[:3])
 
 
-def _reason(candidate: Candidate, threshold: float) -> str:
+def _reason(candidate: Candidate) -> str:
     verdict = "in scope" if candidate.in_scope else "out of scope"
     sign = ">=" if candidate.in_scope else "<"
-    score = f"probability {candidate.probability:.2f} {sign} {threshold:.2f}: {verdict}"
+    score = f"probability {candidate.probability:.2f} {sign} {candidate.threshold:.2f}: {verdict}"
     if candidate.kind == "meaning":
         near = candidate.features["cosine"]
         return f"The meaning is {near:.2f} (cosine) from {candidate.edit.stated!r}; {score}."

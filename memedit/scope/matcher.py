@@ -23,6 +23,7 @@ import numpy as np
 import torch
 
 from memedit.errors import EncoderError
+from memedit.scope.cohort import FILE, Cohort
 from memedit.scope.encoder import Encoder, SentenceEncoder, Vectors
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class Matcher:
         tokenizer: Its tokenizer.
         about: The contents of ``matcher.json``: encoder, training and figures.
         fingerprint: Names the trained weights.
+        cohort: The relations that every match is set against; none until they are known.
     """
 
     def __init__(
@@ -51,8 +53,10 @@ class Matcher:
         tokenizer: PreTrainedTokenizerBase,
         about: Mapping[str, Any],
         fingerprint: str,
+        cohort: Cohort | None = None,
     ) -> None:
         self.about = about
+        self._cohort = cohort
         self.fingerprint = fingerprint
         self._trunk = trunk.train(mode=False)
         self._tokenizer = tokenizer
@@ -83,8 +87,11 @@ class Matcher:
         transformer = cast(Any, encoder.model)[0]
         trunk = copy.deepcopy(transformer.auto_model)
         _merge(trunk, weights, float(about["lora"]["alpha"]) / int(about["lora"]["rank"]))
-        digest = hashlib.sha256(weights.read_bytes()).hexdigest()[:16]
-        return cls(trunk, transformer.tokenizer, about, digest)
+        digest = hashlib.sha256(weights.read_bytes())
+        cohort = Cohort.load(folder)
+        if cohort is not None:
+            digest.update(cohort.vectors.tobytes())
+        return cls(trunk, transformer.tokenizer, about, digest.hexdigest()[:16], cohort)
 
     @staticmethod
     @functools.lru_cache(maxsize=2)
@@ -94,6 +101,24 @@ class Matcher:
             if _read_about(folder)["encoder"] != encoder.fingerprint:
                 return None
             return Matcher.load(folder, encoder)
+
+    @property
+    def cohort(self) -> Cohort:
+        """The relations that every match is set against.
+
+        Raises:
+            EncoderError: The matcher's training was not brought to its end.
+        """
+        if self._cohort is None:
+            raise EncoderError(
+                f"matcher: it comes without {FILE}, the relations its matches are set against.",
+                hint="Give a folder that memedit train scope has finished.",
+            )
+        return self._cohort
+
+    @cohort.setter
+    def cohort(self, cohort: Cohort) -> None:
+        self._cohort = cohort
 
     def encode(self, texts: Sequence[str], *, keep: bool = False) -> Vectors:
         """Unit vectors of ``texts``: float32, ``[len(texts), d]``.

@@ -6,15 +6,19 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib import resources
 from typing import Any, Literal
 
 from memedit.errors import EncoderError
+from memedit.scope.cohort import COHORT_FEATURES
 from memedit.scope.reading import NameKind
 from memedit.scope.relations import FEATURES
 
-Form = Literal["question", "cloze", "text"]
+Asked = Literal["question", "cloze"]  # what a sentence may be
+Form = Asked | Literal["text"]  # what is compared
 
+_KNOWN = {"match", *FEATURES, *COHORT_FEATURES}
 _PARTS = frozenset({"forms", "names", "prior_odds", "name_penalty", "clash_penalty"})
 _TRAIN_ANEW = "Fit them anew with this version: memedit train scope."
 
@@ -26,7 +30,8 @@ class Evidence:
     Attributes:
         form: What is compared: a question, a cloze, or a free text.
         features: By name: ``match`` (the matcher's cosine), ``cosine`` (the frozen encoder's), and
-            for relations :data:`memedit.scope.relations.FEATURES`.
+            for relations :data:`memedit.scope.relations.FEATURES` and, with a matcher,
+            :data:`memedit.scope.cohort.COHORT_FEATURES`.
         name: How the subject was recognised; free texts have none.
         clash: Whether the edit's target is no answer of the kind that is asked for, or the query
             asks for what is not so.
@@ -39,16 +44,30 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class Linear:
-    """A logistic model's weights by feature and its bias; other features count nothing."""
+class Logistic:
+    """A logistic model over features and products of two of them.
+
+    Attributes:
+        weights: By feature, or ``"one*other"`` for a product; other features count nothing.
+        bias: The log odds where all features are 0.
+    """
 
     weights: Mapping[str, float]
     bias: float
 
+    @cached_property
+    def features(self) -> frozenset[str]:
+        """The features it needs; one that is not given counts as 0."""
+        return frozenset(name for term in self.weights for name in term.split("*"))
+
+    @cached_property
+    def _terms(self) -> list[tuple[float, list[str]]]:
+        return [(weight, term.split("*")) for term, weight in self.weights.items()]
+
     def log_odds(self, features: Mapping[str, float]) -> float:
         """The log odds that these features give."""
-        known = (w * features.get(name, 0.0) for name, w in self.weights.items())
-        return self.bias + math.fsum(known)
+        terms = (w * math.prod(features.get(n, 0.0) for n in names) for w, names in self._terms)
+        return self.bias + math.fsum(terms)
 
 
 @dataclass(frozen=True)
@@ -68,8 +87,8 @@ class Calibration:
         clash_penalty: Log odds taken off where the target cannot be an answer.
     """
 
-    forms: Mapping[str, Linear]
-    names: Linear
+    forms: Mapping[str, Logistic]
+    names: Logistic
     prior_odds: Mapping[str, float] = field(default_factory=dict)
     name_penalty: Mapping[str, float] = field(default_factory=dict)
     clash_penalty: float = 0.0
@@ -94,7 +113,7 @@ class Calibration:
                 f"The weights of the scope decision have no {missing[0]!r}.", hint=_TRAIN_ANEW
             )
         for form, model in data["forms"].items():
-            strange = sorted(model["weights"].keys() - {"match", *FEATURES})
+            strange = sorted(_logistic_of(model).features - _KNOWN)
             if strange:
                 raise EncoderError(
                     f"The weights of the scope decision on a {form} were fitted with "
@@ -102,8 +121,8 @@ class Calibration:
                     hint=_TRAIN_ANEW,
                 )
         return cls(
-            forms={form: _linear(model) for form, model in data["forms"].items()},
-            names=_linear(data["names"]),
+            forms={form: _logistic_of(model) for form, model in data["forms"].items()},
+            names=_logistic_of(data["names"]),
             prior_odds=dict(data["prior_odds"]),
             name_penalty=dict(data["name_penalty"]),
             clash_penalty=float(data["clash_penalty"]),
@@ -114,7 +133,7 @@ class Calibration:
         log_odds = self.forms[evidence.form].log_odds(evidence.features)
         log_odds += math.log(self.prior_odds.get(evidence.form, 1.0))
         log_odds -= self.name_penalty.get(evidence.name, 0.0)
-        return _logistic(log_odds - (self.clash_penalty if evidence.clash else 0.0))
+        return _sigmoid(log_odds - (self.clash_penalty if evidence.clash else 0.0))
 
     def name_probability(self, likeness: Mapping[str, float]) -> float:
         """The probability, 0…1, that two names are the same thing's.
@@ -122,12 +141,12 @@ class Calibration:
         Args:
             likeness: Features of :class:`memedit.scope.likeness.Likeness`, and ``cosine``.
         """
-        return _logistic(self.names.log_odds(likeness))
+        return _sigmoid(self.names.log_odds(likeness))
 
 
-def _linear(model: Mapping[str, Any]) -> Linear:
-    return Linear({k: float(w) for k, w in model["weights"].items()}, float(model["bias"]))
+def _logistic_of(model: Mapping[str, Any]) -> Logistic:
+    return Logistic({k: float(w) for k, w in model["weights"].items()}, float(model["bias"]))
 
 
-def _logistic(log_odds: float) -> float:
+def _sigmoid(log_odds: float) -> float:
     return 1.0 / (1.0 + math.exp(-max(-60.0, min(60.0, log_odds))))

@@ -7,24 +7,24 @@ not trained on, beside some that it was: on those alone it would be trusted too 
 from __future__ import annotations
 
 import random
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from memedit.scope.candidates import text_evidence, trained_evidence
+from memedit.scope.candidates import seen, text_evidence, trained_evidence
+from memedit.scope.cohort import COHORT_FEATURES
 from memedit.scope.encoder import Encoder, Vectors
 from memedit.scope.matcher import Matcher
-from memedit.scope.relations import FEATURES, Lexicon
+from memedit.scope.relations import FEATURES
 from memedit.scope.segments import is_question
 from memedit.train.groups import Source
+from memedit.train.logistic import balanced, fit_logistic
 
-RELATION_FEATURES = ("match", *FEATURES)  # "cosine" is the frozen encoder's
+RELATION_FEATURES = ("match", *FEATURES, *COHORT_FEATURES)  # "cosine" is the frozen encoder's
 TEXT_FEATURES = ("match", "cosine")
 GROUP = 12
-INVERSE_PENALTY = 1.0  # of the logistic regression's squared weights
 
 
 @dataclass(frozen=True)
@@ -88,11 +88,11 @@ def fit_relations(
 def fit_texts(pairs: Sequence[Pair], encoder: Encoder, matcher: Matcher) -> dict[str, Any]:
     """A model for free texts."""
     frozen = _vectors([t for p in pairs for t in (p.query, p.phrase)], encoder)
-    read = _vectors([t for p in pairs for t in (p.query, p.told)], matcher)
+    read = seen(matcher, [t for p in pairs for t in (p.query, p.told)])
     rows = []
     for p in pairs:
         features = text_evidence(
-            frozen[p.query], frozen[p.phrase][None], read[p.query], read[p.told][None]
+            frozen[p.query], frozen[p.phrase][None], read[p.query], [read[p.told]]
         )
         rows.append([features[name] for name in TEXT_FEATURES])
     return _fitted(pairs, np.array(rows, dtype=np.float32), TEXT_FEATURES)
@@ -100,30 +100,22 @@ def fit_texts(pairs: Sequence[Pair], encoder: Encoder, matcher: Matcher) -> dict
 
 def relation_evidence(pairs: Sequence[Pair], encoder: Encoder, matcher: Matcher) -> Vectors:
     """The evidence of each pair, ``[n, len(RELATION_FEATURES)]`` float32."""
-    lexicon = Lexicon.load(matcher)
     frozen = _vectors([t for p in pairs for t in (p.query, p.phrase)], encoder)
-    read = _vectors([t for p in pairs for t in (p.query, p.told)], matcher)
+    read = seen(matcher, [t for p in pairs for t in (p.query, p.told)])
     rows = []
     for p in pairs:
         features = trained_evidence(
-            lexicon, read[p.query], read[p.told][None], frozen[p.query], frozen[p.phrase][None]
+            matcher, read[p.query], [read[p.told]], frozen[p.query], frozen[p.phrase][None]
         )
         rows.append([features[name] for name in RELATION_FEATURES])
     return np.array(rows, dtype=np.float32)
 
 
-def _vectors(texts: Sequence[str], model: Encoder | Matcher) -> dict[str, Vectors]:
+def _vectors(texts: Sequence[str], model: Encoder) -> dict[str, Vectors]:
     unique = list(dict.fromkeys(texts))
     return dict(zip(unique, model.encode(unique), strict=True))
 
 
 def _fitted(pairs: Sequence[Pair], x: Vectors, names: Sequence[str]) -> dict[str, Any]:
-    from sklearn.linear_model import LogisticRegression
-
-    y = np.array([pair.label for pair in pairs])
-    counts: Mapping[tuple[str, bool], int] = Counter((p.source, p.label) for p in pairs)
-    weight = np.array([1000 / counts[p.source, p.label] for p in pairs])
-    model = LogisticRegression(C=INVERSE_PENALTY, max_iter=5000)
-    model.fit(x, y, sample_weight=weight)
-    weights = {name: round(float(w), 4) for name, w in zip(names, model.coef_[0], strict=True)}
-    return {"weights": weights, "bias": round(float(model.intercept_[0]), 4)}
+    weight = balanced([(pair.source, pair.label) for pair in pairs])
+    return fit_logistic(x, np.array([pair.label for pair in pairs]), names, weight=weight)

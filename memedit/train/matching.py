@@ -9,20 +9,19 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
 import torch.nn.functional as F
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from memedit.scope.encoder import SentenceEncoder
 from memedit.scope.matcher import CONFIG_FILE, MAX_TOKENS, WEIGHTS_FILE, pooled
 from memedit.train.checkpoint import Checkpoint
 from memedit.train.groups import Group, Source, draw_step
+from memedit.train.loop import LoopSettings, Progress, Watch, run
 from memedit.train.lora import with_lora, write_weights
 
 if TYPE_CHECKING:
@@ -34,59 +33,32 @@ _ROUND = 8  # lengths are padded to a multiple: every new shape is compiled anew
 _NEVER = -1e4
 
 
-class MatcherSettings(BaseModel):
+class MatcherSettings(LoopSettings):
     """How the matcher is fitted; what the shipped one was fitted with stands in its matcher.json.
 
     Args:
         rank: The rank of each pair of LoRA matrices.
         alpha: LoRA's scale is alpha / rank.
-        learning_rate: The highest one; it rises at first and then falls to zero in a line.
         temperature: Cosines are divided by it.
-        steps: How many.
         groups: Groups in a step.
         size: Edits in a group, at most.
-        clip: The longest gradient, as a norm.
-        every: Steps between checkpoints.
-        seed: Decides what is drawn and the adapter's first weights.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     rank: int = Field(32, ge=1)
     alpha: float = Field(64.0, gt=0)
-    learning_rate: float = Field(6e-4, gt=0)
     temperature: float = Field(0.05, gt=0)
-    steps: int = Field(700, ge=1)
+    learning_rate: float = Field(6e-4, gt=0)
+    steps: int = Field(1600, ge=1)
     groups: int = Field(8, ge=1)
     size: int = Field(12, ge=2)
-    clip: float = Field(1.0, gt=0)
-    every: int = Field(50, ge=1)
-    seed: int = 0
-
-
-@dataclass
-class Progress:
-    """How far the training is.
-
-    Attributes:
-        step: Steps done.
-        steps: Steps in all.
-        seconds: Seconds of training, those before an interruption included.
-        losses: The mean loss by step, at each checkpoint, since the one before.
-    """
-
-    step: int = 0
-    steps: int = 0
-    seconds: float = 0.0
-    losses: dict[int, float] = field(default_factory=dict)
-
-
-Watch = Callable[[Progress], None]
 
 
 def trainable(encoder: SentenceEncoder, settings: MatcherSettings) -> PeftModel:
     """A copy of the encoder's transformer with a fresh adapter on its linear layers."""
     trunk = copy.deepcopy(cast(Any, encoder.model)[0].auto_model)
+    if trunk.device.type == "cpu":
+        # PyTorch's fused attention takes twice as long backwards as its parts for short texts.
+        trunk.set_attn_implementation("eager")
     return with_lora(
         trunk, rank=settings.rank, alpha=settings.alpha, seed=settings.seed, layers=LAYERS
     )
@@ -109,31 +81,15 @@ def fit(
         watch: Called after every step.
     """
     model = trainable(encoder, settings)
-    trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    optimizer = torch.optim.AdamW(trained.values(), weight_decay=0.01)
-    progress = Progress(**(checkpoint.restore(optimizer, trained) or {"steps": settings.steps}))
-    tokenizer = cast(Any, encoder.model)[0].tokenizer
-    since: list[float] = []
     model.train(mode=False)  # dropout off: the encoder's own would undo the small batches' signal
-    while progress.step < settings.steps:
-        started = time.perf_counter()
-        for group in optimizer.param_groups:
-            group["lr"] = _rate(progress.step, settings)
-        groups = draw_step(sources, settings.seed, progress.step, settings.groups, settings.size)
-        loss = _loss(model, tokenizer, groups, settings.temperature)
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(trained.values(), settings.clip)
-        optimizer.step()
-        optimizer.zero_grad()
-        since.append(loss.item())
-        progress.step += 1
-        progress.seconds += time.perf_counter() - started
-        if progress.step % settings.every == 0 or progress.step == settings.steps:
-            progress.losses[progress.step] = sum(since) / len(since)
-            since = []
-            checkpoint.save(progress=vars(progress), optimizer=optimizer, weights=trained)
-        watch(progress)
-    return model, progress
+    tokenizer = cast(Any, encoder.model)[0].tokenizer
+    trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+
+    def loss_at(step: int) -> torch.Tensor:
+        groups = draw_step(sources, settings.seed, step, settings.groups, settings.size)
+        return _loss(model, tokenizer, groups, settings.temperature)
+
+    return model, run(trained, loss_at, settings, checkpoint, watch)
 
 
 def save(model: PeftModel, folder: Path, about: Mapping[str, Any]) -> None:
@@ -147,6 +103,12 @@ def save(model: PeftModel, folder: Path, about: Mapping[str, Any]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     write_weights(model, folder / WEIGHTS_FILE, torch.float16)
     write_about(folder, about)
+
+
+def about_of(folder: Path) -> dict[str, Any] | None:
+    """The contents of ``matcher.json``; None where there is none."""
+    path = folder / CONFIG_FILE
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
 def write_about(folder: Path, about: Mapping[str, Any]) -> None:
@@ -194,12 +156,6 @@ def _embedded(model: PeftModel, tokenizer: Any, texts: Sequence[str]) -> torch.T
     back = torch.empty(len(order), dtype=torch.long)
     back[torch.tensor(order)] = torch.arange(len(order))
     return torch.cat(parts)[back].cpu()
-
-
-def _rate(step: int, settings: MatcherSettings) -> float:
-    """The learning rate: up over the first twentieth, then down in a line."""
-    rising = (step + 1) / max(1.0, 0.05 * settings.steps)
-    return settings.learning_rate * max(0.01, min(rising, 1.0 - step / settings.steps))
 
 
 def key_of(settings: MatcherSettings, *facts: str) -> str:

@@ -13,17 +13,23 @@ from typing import Any
 
 import numpy as np
 
+from memedit.scope.candidates import NAME_EVIDENCE, name_evidence
 from memedit.scope.classifier import MAX_VARIANTS, unknown_name
 from memedit.scope.encoder import Encoder
 from memedit.scope.likeness import Likeness
+from memedit.scope.matcher import Matcher
 from memedit.scope.names import NameIndex
 from memedit.text import name_key
+from memedit.train.logistic import fit_logistic
+from memedit.train.names import name_for_fitting
 from memedit.train.sources import Record
 
-FEATURES = (*Likeness._fields, "rivals", "cosine")
+FEATURES = (*Likeness._fields, "rivals", *NAME_EVIDENCE)
 NEAR_IN_MEANING = 5  # known names that a name is compared with for its meaning alone
 MAX_STRANGERS = 6000  # queries that name nobody known
-INVERSE_PENALTY = 1.0
+# Queries that name a stranger are drawn freely, other names of known things are scarce in the data;
+# a user who writes nearly a known name mostly means it.
+ODDS = 4.0
 
 
 @dataclass(frozen=True)
@@ -43,41 +49,33 @@ class Compared:
     same: bool
 
 
-def fit_names(records: Sequence[Record], encoder: Encoder, *, seed: int = 0) -> dict[str, Any]:
-    """A logistic model over :data:`FEATURES`.
-
-    The odds are those of the queries, not balanced: most names that look like a known one are not.
+def fit_names(
+    records: Sequence[Record], encoder: Encoder, matcher: Matcher, *, seed: int = 0
+) -> dict[str, Any]:
+    """A logistic model over :data:`FEATURES`, on names that the matcher was not trained on.
 
     Args:
-        records: Of the recipe; development records are left out here.
+        records: Of the training side.
         encoder: The frozen encoder.
+        matcher: The trained matcher.
         seed: Decides which strangers are drawn.
     """
-    from sklearn.linear_model import LogisticRegression
-
-    chosen = [r for r in records if not r.dev and r.edit.kind == "fact"]
-    pairs = list(compared(chosen, encoder, random.Random(seed)))
-    texts = list(dict.fromkeys(text for p in pairs for text in (p.shown, p.name)))
-    vectors = dict(zip(texts, encoder.encode(texts), strict=True))
-    x = np.array(
-        [
-            [
-                float(vectors[p.shown] @ vectors[p.name])
-                if feature == "cosine"
-                else p.likeness.get(feature, 0.0)
-                for feature in FEATURES
-            ]
-            for p in pairs
-        ]
-    )
-    model = LogisticRegression(C=INVERSE_PENALTY, max_iter=5000)
-    model.fit(x, [pair.same for pair in pairs])
-    weights = {name: round(float(w), 4) for name, w in zip(FEATURES, model.coef_[0], strict=True)}
-    return {"weights": weights, "bias": round(float(model.intercept_[0]), 4)}
+    pairs = list(compared(records, encoder, random.Random(seed)))
+    likeness = [
+        {**pair.likeness, **other}
+        for pair, other in zip(
+            pairs,
+            name_evidence([(p.shown, p.name) for p in pairs], encoder, matcher),
+            strict=True,
+        )
+    ]
+    x = np.array([[one.get(feature, 0.0) for feature in FEATURES] for one in likeness])
+    y = np.array([pair.same for pair in pairs])
+    return fit_logistic(x, y, FEATURES, weight=np.where(y, ODDS, 1.0))
 
 
 def compared(records: Sequence[Record], encoder: Encoder, rng: random.Random) -> Iterator[Compared]:
-    """Every comparison that the queries of ``records`` bring about.
+    """Every comparison that queries bring about whose names the matcher was not trained on.
 
     Args:
         records: Their subjects are known; their aliases are not.
@@ -110,7 +108,7 @@ def compared(records: Sequence[Record], encoder: Encoder, rng: random.Random) ->
 
 def _aliases(records: Sequence[Record]) -> Iterator[tuple[str, str]]:
     """Queries that name their record's subject otherwise."""
-    for record in records:
+    for record in filter(lambda r: name_for_fitting(r.edit.subject), records):
         for query in record.queries:
             if query.kind == "alias" or (query.kind == "rephrase" and record.family == "mquake"):
                 yield query.prompt, record.edit.subject

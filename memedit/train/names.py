@@ -38,6 +38,7 @@ NEAREST = 12
 NEGATIVES = 2  # for each pair that belongs together
 # Of the pairs that do not belong together, where they are from; what one lacks the next one fills.
 SHARES = {"namesake": 0.5, "neighbour": 0.2, "made": 0.1, "meaning": 0.2}
+FITTED_ONE_IN = 4  # names kept from the matcher, on which the weights of names are fitted
 _LISTED = ("rippleedits", "knowedit", "knowedit_recent")  # parts whose answers have lists of names
 
 
@@ -77,6 +78,11 @@ class Thing:
     def keys(self) -> set[str]:
         """The normal forms of all its names."""
         return {name_key(name) for name in (self.name, *self.aliases)}
+
+
+def name_for_fitting(name: str) -> bool:
+    """Whether a name is kept from the matcher for the weights of the decision."""
+    return bucket(name, of=FITTED_ONE_IN) == 0
 
 
 def name_pairs(

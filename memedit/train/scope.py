@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from memedit.errors import TrainingError
+from memedit.scope.cohort import Cohort
 from memedit.scope.encoder import SentenceEncoder
 from memedit.scope.matcher import Matcher
 from memedit.scope.probability import Calibration
@@ -22,8 +23,10 @@ from memedit.train import wordings
 from memedit.train.checkpoint import Checkpoint
 from memedit.train.deciding import Pair, drawn_pairs, fit_relations, fit_texts
 from memedit.train.groups import Item, ItemGroups, RelationGroups, Source
-from memedit.train.matching import MatcherSettings, Watch, fit, key_of, save, write_about
-from memedit.train.names import NamePair
+from memedit.train.loop import Watch
+from memedit.train.matching import MatcherSettings, about_of, fit, key_of, save, write_about
+from memedit.train.name_weights import fit_names
+from memedit.train.names import NamePair, name_for_fitting
 from memedit.train.sources import Record
 from memedit.train.split import bucket
 from memedit.train.texts import text_items
@@ -32,7 +35,7 @@ from memedit.train.texts import text_items
 # the bank, written for it, has the most relations and is drawn most.
 WEIGHTS: Mapping[str, float] = {
     "bank": 0.45,
-    "counterfact": 0.16,
+    "counterfact": 0.2,
     "zsre": 0.13,
     "rippleedits": 0.15,
     "mquake": 0.15,
@@ -47,6 +50,8 @@ HALVES = 2
 # fitted on relations that the matcher has not seen, else they would trust it too much.
 FITTED = frozenset({"bank", "zsre"})
 FITTED_ONE_IN = 10
+# Families whose relations every match is set against.
+COHORT = ("bank", "counterfact", "mquake")
 FITTED_PAIRS = 3000  # of each family
 CLASH_PENALTY = 8.0  # log odds where the target cannot be an answer
 # In scope to out of scope, of queries that name an edited subject.
@@ -71,7 +76,7 @@ def train_matcher(
         encoder: What it is built on.
         out: The folder to write; the state of an interrupted training is kept in it.
         settings: How.
-        watch: Called after every step.
+        watch: Called after every step; never where the same training has been done in ``out``.
         without: Families to leave out.
         half: Whether to leave out half of CounterFact's relations (:func:`kept_out`).
         names: Pairs of names (:func:`memedit.train.names.name_pairs`).
@@ -83,15 +88,20 @@ def train_matcher(
         TrainingError: There is nothing to train on, or the state is another training's.
     """
     chosen = trained_on(records, without, half=half)
+    data = digest_of(chosen)
+    key = key_of(settings, data, encoder.fingerprint)
+    done = about_of(out)
+    if done and done.get("key") == key:
+        return done
     sources = groups_of(chosen, encoder)
     items = name_items(names)
     if len(items) > 1:
         sources["name"] = (WEIGHTS["name"], ItemGroups(items, encoder))
-    data = digest_of(chosen)
     out.mkdir(parents=True, exist_ok=True)
-    checkpoint = Checkpoint(out / "training.pt", key_of(settings, data, encoder.fingerprint))
+    checkpoint = Checkpoint(out / "training.pt", key)
     model, progress = fit(encoder, sources, settings, checkpoint, watch)
     about = {
+        "key": key,
         "encoder": encoder.fingerprint,
         "lora": {"rank": settings.rank, "alpha": settings.alpha},
         "settings": settings.model_dump(),
@@ -135,7 +145,7 @@ def groups_of(
 
 
 def fit_decision(
-    records: Sequence[Record], encoder: SentenceEncoder, folder: Path, names: Mapping[str, Any]
+    records: Sequence[Record], encoder: SentenceEncoder, folder: Path
 ) -> dict[str, Any]:
     """Fits the weights of the decision for the matcher in ``folder`` and writes them beside it.
 
@@ -143,7 +153,6 @@ def fit_decision(
         records: As for :func:`train_matcher`.
         encoder: What the matcher is built on.
         folder: The matcher's.
-        names: The model of whether two names are the same thing's.
 
     Returns:
         The ``decision`` of ``matcher.json``.
@@ -151,20 +160,26 @@ def fit_decision(
     matcher = Matcher.load(folder, encoder)
     about = dict(matcher.about)
     chosen = trained_on(records, about["without"], half=about["half"])
-    rng = random.Random(int(about["settings"]["seed"]))
+    facts = [record for record in chosen if record.edit.kind == "fact"]
+    seed = int(about["settings"]["seed"])
+    rng = random.Random(seed)
     chat = wordings.chat()
     labelled = specific(chosen)
+    # Relations kept for the weights are strangers to the cohort too, while these are fitted.
+    learnt = families(chosen, fitting=False)
+    matcher.cohort = cohort_of(learnt, matcher)
     pairs: list[Pair] = []
-    for family, relations in families(chosen, fitting=True).items():
+    kept = families(chosen, fitting=True)
+    for family, relations in kept.items():
         source = RelationGroups(relations, encoder, chat=chat)
         pairs += drawn_pairs(family, source, FITTED_PAIRS, rng)
-    for family, relations in sorted(families(chosen, fitting=False).items()):
+    for family, relations in sorted(learnt.items()):
         if family not in FITTED and len(relations) > 1:
             source = RelationGroups(relations, encoder, labelled[family], chat)
             pairs += drawn_pairs(family, source, FITTED_PAIRS, rng)
     decision: dict[str, Any] = {
         "forms": fit_relations(pairs, encoder, matcher),
-        "names": dict(names),
+        "names": fit_names(facts, encoder, matcher, seed=seed),
         "prior_odds": dict(PRIOR_ODDS),
         "name_penalty": {"partial": 1.0, "reference": 0.5},
         "clash_penalty": CLASH_PENALTY,
@@ -175,8 +190,16 @@ def fit_decision(
         decision["forms"]["text"] = fit_texts(texts, encoder, matcher)
     else:
         decision["forms"]["text"] = asdict(Calibration.untrained().forms["text"])
+    if any(kept.get(family) for family in COHORT):
+        matcher.cohort = matcher.cohort.joined(cohort_of(kept, matcher))
+    matcher.cohort.save(folder)
     write_about(folder, {**about, "decision": decision})
     return decision
+
+
+def cohort_of(relations: Mapping[str, Sequence[wordings.Relation]], matcher: Matcher) -> Cohort:
+    """The relations that matches are set against: of families that name theirs."""
+    return Cohort.of([matcher.encode(r.asked) for f in COHORT for r in relations.get(f, ())])
 
 
 def trained_on(records: Iterable[Record], without: Collection[str], *, half: bool) -> list[Record]:
@@ -212,13 +235,14 @@ def specific(records: Iterable[Record]) -> dict[str, list[wordings.Labelled]]:
 
 
 def name_items(pairs: Iterable[NamePair]) -> list[Item]:
-    """Every known name once, with what is another name of it and what only looks so."""
+    """The names that the matcher learns from, with their other names and those they look like."""
     others: dict[bool, dict[str, list[str]]] = {True: defaultdict(list), False: defaultdict(list)}
     for pair in pairs:
         others[pair.label][pair.name].append(pair.surface)
     return [
         Item(name, tuple(surfaces), tuple(others[False].get(name, ())))
         for name, surfaces in others[True].items()
+        if not name_for_fitting(name)
     ]
 
 

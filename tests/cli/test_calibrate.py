@@ -36,7 +36,8 @@ def traffic(tmp_path):
 def test_it_tells_threshold_promise_and_recall(filled):
     found = filled.json("calibrate")
     assert found["rate"] == 0.01
-    assert 0.5 <= found["threshold"] <= 1.0
+    assert set(found["thresholds"]) == {"cloze", "question"}
+    assert all(0.0 < threshold <= 1.0 for threshold in found["thresholds"].values())
     assert (found["edits"], found["sampled"]) == (2, 2)
     assert found["probes"] == {"cloze": 4, "question": 4}
     assert (found["wordings"], found["recall"]) == (4, 1.0)

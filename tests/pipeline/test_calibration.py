@@ -63,7 +63,7 @@ def routed(model):
 def test_the_rate_sets_the_threshold_and_edits_move_it(memory):
     strict, loose = edited(memory, false_fire_rate=0.1), edited(memory, false_fire_rate=0.5)
     assert DEFAULT_THRESHOLD <= routed(loose) < routed(strict) <= 1.0
-    assert strict.threshold == routed(strict)
+    assert strict.thresholds["question"] == routed(strict)
     before = routed(strict)
     memory.add(facts(12, 40))
     assert routed(strict) == routed(edited(memory, false_fire_rate=0.1)) != before
@@ -94,7 +94,8 @@ def test_scores_kept_up_are_those_made_from_scratch(memory):
         memory.add(facts(n, n + 1))
         memory.retire(f"e{n - 10}")
         kept = routed(model)
-    assert kept == pytest.approx(calibrate_namespace(memory, 0.1).calibrated.threshold, abs=1e-5)
+    question = calibrate_namespace(memory, 0.1).calibrated.thresholds["question"]
+    assert kept == pytest.approx(question, abs=1e-5)
 
 
 def test_what_is_settled_for_the_namespace_counts_unless_a_rate_is_given(memory):

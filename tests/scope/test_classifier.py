@@ -9,6 +9,7 @@ import pytest
 from memedit import Edit
 from memedit.errors import EncoderError, QueryError
 from memedit.scope.classifier import ScopeClassifier
+from memedit.scope.cohort import COHORT_FEATURES
 from memedit.scope.matcher import Matcher
 from memedit.scope.probability import Calibration
 from memedit.scope.relations import FEATURES, Lexicon
@@ -77,7 +78,7 @@ def test_a_decision_says_why(decide):
     assert "'Messi' can only mean 'Lionel Messi'" in decision.reasons[0]
     assert "in scope" in decision.reasons[0]
     (candidate,) = decision.candidates
-    assert set(candidate.features) == {"match", *FEATURES}
+    assert set(candidate.features) == {"match", *FEATURES, *COHORT_FEATURES}
     assert candidate.masked == "Which sport does it play?"
     assert decision.to_dict()["candidates"][0]["edit"] == "sport"
 
@@ -247,3 +248,17 @@ def test_queries_near_a_choice_are_decided_again_alone(encoder, monkeypatch):
     decisions = scope.decide_many(queries)
     assert alone == queries[:1]  # the other has no candidate at all
     assert [d.route for d in decisions] == ["counterfactual", "base"]
+
+
+def test_a_known_name_inside_a_longer_one_does_not_hide_it(classify):
+    series = Edit(id="series", subject="Super Bowl", relation="organiser", target_new="FIFA")
+    thirtieth = Edit(
+        id="thirtieth",
+        subject="Super Bowl XXX",
+        prompt="{} was won by",
+        target_new="the Denver Broncos",
+    )
+    decide = classify(series, thirtieth)
+    decision = decide("Super Bowl 30 was won by")
+    assert "thirtieth" in [c.edit.id for c in decision.candidates]
+    assert [c.edit.id for c in decide("The Super Bowl was won by").candidates] == ["series"]

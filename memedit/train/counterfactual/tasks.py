@@ -56,7 +56,7 @@ _TOLD = ("completion", "rephrase", "lead_in", "loose", "question")
 _FOREIGN = ("de", "fr", "zh-cn")
 # Queries of an edit's own record whose answer the edit leaves as it was.
 _UNTOUCHED = ("locality", "forgetting", "hop")
-_SAID_CHARS = 70  # a longer statement is not said whole: the object alone answers
+_SAID_CHARS = 60  # a longer statement is not said whole: the object alone answers
 _CROSSED = 0.4  # share of unrelated queries that come from another record altogether
 _LONG_CHARS = (80, 700)
 
