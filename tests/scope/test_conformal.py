@@ -139,11 +139,15 @@ def test_more_own_scores_move_the_threshold_from_the_shipped_one_to_their_own():
     assert thresholds[0] < 0.5 < 0.95 < thresholds[-1]
 
 
-def test_easy_probes_do_not_lower_the_shipped_threshold():
-    shipped = np.linspace(0, 1, 2_000)
-    easy = both([0.01] * 2_000, shipped, 0.01)
-    assert threshold(easy) == evidence(shipped).threshold(0.01) > 0.98
-    assert easy.basis["cloze"] == "shipped"
+def test_easy_probes_lower_the_shipped_threshold_half_of_the_way_at_most():
+    shipped = np.linspace(0, 0.8, 2_000)
+    at_large = threshold(both([], shipped))
+    few, many = both([0.01] * 100, shipped), both([0.01] * 2_000, shipped)
+    assert 0.01 < threshold(many) < threshold(few) < at_large
+    odds = [math.log(t / (1 - t)) for t in (0.01, threshold(many), at_large)]
+    assert odds[1] == pytest.approx((odds[0] + odds[2]) / 2, abs=0.01)
+    assert many.basis["cloze"] == "blend"
+    assert many.promised
 
 
 def test_each_form_has_a_threshold_of_its_own():
