@@ -33,7 +33,9 @@ from memedit.models.decoding import (
 )
 from memedit.models.scoring import Score, score_of, score_stems, stems
 from memedit.models.together import (
+    LEAST_PREFIX,
     SAFE_MARGIN,
+    Prefix,
     Row,
     can_decode_together,
     decode_together,
@@ -85,6 +87,7 @@ class LocalEngine:
         adapter: str | None = None,
         keep_logits: bool = False,
         exact: bool = False,
+        prefix: Prefix | None = None,
     ) -> list[Generated]:
         """One continuation for each prompt, batched by alike lengths.
 
@@ -98,6 +101,8 @@ class LocalEngine:
             exact: Whether each text must be the one its prompt gets alone: rows in which two
                 tokens came within :data:`~memedit.models.together.SAFE_MARGIN` of each other, and
                 everything below float32, are decoded alone.
+            prefix: What :meth:`read_prefix` gave with this adapter; prompts that begin with it are
+                read from there on.
 
         Returns:
             The continuations in the order of the prompts.
@@ -106,8 +111,8 @@ class LocalEngine:
             ModelError: A prompt leaves no room in the model's context.
         """
         results: dict[int, Generated] = {}
-        if not keep_logits and len(prompts) > 1:
-            results = self._generate_together(prompts, how, adapter, exact=exact)
+        if not keep_logits and (len(prompts) > 1 or prefix is not None):
+            results = self._generate_together(prompts, how, adapter, exact=exact, known=prefix)
         left = [row for row in range(len(prompts)) if row not in results]
         alone = exact and len(prompts) > 1
         for chosen in batches([len(prompts[row]) for row in left], 1 if alone else BATCH_ROWS):
@@ -124,6 +129,7 @@ class LocalEngine:
         adapter: str | None,
         *,
         exact: bool,
+        known: Prefix | None,
     ) -> dict[int, Generated]:
         """The rows that can be decoded together; with ``exact`` without those of a near tie."""
         float32 = self.model.dtype in (torch.float32, torch.float64)
@@ -131,20 +137,23 @@ class LocalEngine:
             return {}
         limit = getattr(self.model.config, "max_position_embeddings", None) or float("inf")
         fitting = [i for i, ids in enumerate(prompts) if len(ids) + how.max_tokens <= limit]
-        if len(fitting) < 2:
+        prefix = known if known is not None and known.adapter == adapter else None
+        if prefix is not None:
+            fitting = [i for i in fitting if prefix.begins(prompts[i])]
+        elif len(fitting) < 2:
             return {}
-        prefix = shared_prefix([prompts[i] for i in fitting])
         results: dict[int, Generated] = {}
         with self.using(adapter) as model:
-            cache = read_prefix(model, prefix)
+            shared = prefix or read_prefix(
+                model, shared_prefix([prompts[i] for i in fitting]), adapter
+            )
 
             def decode(rows: list[int]) -> list[Row]:
                 return decode_together(
                     model,
                     [prompts[row] for row in rows],
                     how,
-                    prefix=prefix,
-                    prefix_cache=cache,
+                    prefix=shared,
                     tokens=self.tokens,
                 )
 
@@ -156,6 +165,21 @@ class LocalEngine:
                         end = len(done.ids) if done.stopped else None
                         results[row] = self._finished(done.ids, end, how.stop, None)
         return results
+
+    def read_prefix(self, ids: Sequence[int], *, adapter: str | None = None) -> Prefix | None:
+        """What many prompts begin with, read once for all calls of :meth:`generate`.
+
+        Args:
+            ids: Its token ids.
+            adapter: The adapter that the calls will use.
+
+        Returns:
+            None where it is not worth it, or the model's cache cannot be shared.
+        """
+        if len(ids) < LEAST_PREFIX or not keeps_everything(self.model):
+            return None
+        with self.using(adapter) as model:
+            return read_prefix(model, ids, adapter)
 
     def _share(self) -> tuple[int, int]:
         return _CPU_SHARE if self.model.device.type == "cpu" else _ACCELERATOR_SHARE

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.callbacks import CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel
 from langchain_core.language_models.base import LangSmithParams
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from pydantic import Field, SkipValidation
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from memedit.models.decoding import Decoding, Generated
     from memedit.models.engine import LocalEngine
     from memedit.models.scoring import Score
+    from memedit.models.together import Prefix
 
 DEFAULT_MAX_TOKENS = 256
 # LangChain's own switches, which reach a model among the arguments of a call.
@@ -123,6 +124,7 @@ class LocalChatModel(BaseChatModel):
         *,
         stop: list[str] | None = None,
         exact: bool = False,
+        prefix: Prefix | None = None,
         **kwargs: Any,
     ) -> list[AIMessage]:
         """One answer for each conversation, several in one forward pass.
@@ -135,6 +137,7 @@ class LocalChatModel(BaseChatModel):
             conversations: The messages of each conversation.
             stop: Strings at which an answer ends.
             exact: Whether an answer that came near such a tie is given again, alone.
+            prefix: What :meth:`read_prefix` gave for messages that conversations begin with.
             **kwargs: ``max_tokens``, ``temperature``, ``seed``.
 
         Raises:
@@ -142,7 +145,9 @@ class LocalChatModel(BaseChatModel):
         """
         how = self._decoding(stop, kwargs)
         prompts = [self.prompt_ids(messages) for messages in conversations]
-        answers = self._engine.generate(prompts, how, adapter=self.adapter, exact=exact)
+        answers = self._engine.generate(
+            prompts, how, adapter=self.adapter, exact=exact, prefix=prefix
+        )
         return [
             AIMessage(
                 content=answer.text,
@@ -191,6 +196,30 @@ class LocalChatModel(BaseChatModel):
     def prompt_ids(self, messages: Sequence[BaseMessage]) -> list[int]:
         """The token ids the model reads for ``messages``, up to where its answer begins."""
         return self._engine.tokens.encode_chat(chat_dicts(messages))
+
+    def read_prefix(self, messages: Sequence[BaseMessage]) -> Prefix | None:
+        """What many conversations begin with, read once for all calls of :meth:`generate_many`.
+
+        It belongs to the weights and the adapter of this moment: make it for a batch of calls, and
+        do not keep it.
+
+        Args:
+            messages: The messages they begin with, an AI message last.
+
+        Returns:
+            None where the model's cache cannot be shared; generating then goes the usual way.
+        """
+        from memedit.models.tokens import common_prefix
+
+        # What does not depend on the turn that follows.
+        turns = [self.prompt_ids([*messages, HumanMessage(text)]) for text in ("A", "B")]
+        return self._engine.read_prefix(common_prefix(turns), adapter=self.adapter)
+
+    @property
+    def context_length(self) -> int | None:
+        """How many tokens, prompt and answer together, the model can hold; None for no limit."""
+        length: int | None = getattr(self._engine.model.config, "max_position_embeddings", None)
+        return length
 
     # -- adapters --------------------------------------------------------------------------------
 

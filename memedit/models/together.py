@@ -51,6 +51,28 @@ _ABSENT = (
 )
 
 
+@dataclass(frozen=True)
+class Prefix:
+    """What many prompts begin with, read once.
+
+    It belongs to the weights it was read with: make a new one after they change.
+
+    Attributes:
+        ids: Its token ids.
+        cache: Their keys and values, of one row; None where there are no ids.
+        adapter: The adapter it was read with.
+    """
+
+    ids: tuple[int, ...]
+    cache: DynamicCache | None
+    adapter: str | None
+
+    def begins(self, prompt: Sequence[int]) -> bool:
+        """Whether ``prompt`` begins with it and goes on."""
+        n = len(self.ids)
+        return len(prompt) > n and tuple(prompt[:n]) == self.ids
+
+
 @dataclass
 class Row:
     """One prompt on its way.
@@ -102,14 +124,14 @@ def shared_prefix(prompts: Sequence[Sequence[int]]) -> list[int]:
 
 
 @torch.inference_mode()
-def read_prefix(model: PreTrainedModel, prefix: Sequence[int]) -> DynamicCache | None:
-    """The keys and values of a prefix, of one row; None for an empty prefix."""
+def read_prefix(model: PreTrainedModel, prefix: Sequence[int], adapter: str | None) -> Prefix:
+    """A prefix with its keys and values, read by ``model``, which has ``adapter`` on."""
     if not prefix:
-        return None
+        return Prefix((), None, adapter)
     ids = torch.tensor([list(prefix)], device=model.device)
     cache = DynamicCache(config=model.config)
     cast(Any, model)(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
-    return cache
+    return Prefix(tuple(prefix), cache, adapter)
 
 
 def repeated(cache: DynamicCache | None, rows: int, model: PreTrainedModel) -> DynamicCache:
@@ -128,8 +150,7 @@ def decode_together(
     prompts: Sequence[Sequence[int]],
     how: Decoding,
     *,
-    prefix: Sequence[int],
-    prefix_cache: DynamicCache | None,
+    prefix: Prefix,
     tokens: Tokens,
 ) -> list[Row]:
     """The greedy continuation of every prompt, in order, all in one batch.
@@ -138,17 +159,16 @@ def decode_together(
         model: The model, held by the caller for the time.
         prompts: Token ids, each beginning with ``prefix``.
         how: Greedy decoding.
-        prefix: What all prompts begin with; may be empty.
-        prefix_cache: What :func:`read_prefix` gave for it.
+        prefix: What :func:`read_prefix` gave for what all prompts begin with; may be empty.
         tokens: The model's tokenizer.
     """
     rows = [Row(prompt, []) for prompt in prompts]
     live = list(rows)
-    cache = repeated(prefix_cache, len(rows), model)
-    suffixes = [row.prompt[len(prefix) :] for row in rows]
+    cache, begun = repeated(prefix.cache, len(rows), model), len(prefix.ids)
+    suffixes = [row.prompt[begun:] for row in rows]
     ids, mask = padded(suffixes, tokens.pad_id, model.device, side="left")
-    mask = torch.cat([mask.new_ones(len(rows), len(prefix)), mask], dim=1)
-    positions = (mask.cumsum(1) - 1).clamp_min(0)[:, len(prefix) :]
+    mask = torch.cat([mask.new_ones(len(rows), begun), mask], dim=1)
+    positions = (mask.cumsum(1) - 1).clamp_min(0)[:, begun:]
     for _ in range(how.max_tokens):
         out = cast(Any, model)(
             input_ids=ids,
