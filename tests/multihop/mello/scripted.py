@@ -28,8 +28,8 @@ def asked(messages: Sequence[BaseMessage]) -> str:
 class Scripted(BaseChatModel):
     """Says for each question its replies, one a call, and the last one ever after.
 
-    A reply is a text, an exception to raise, or a number of seconds to wait before the next one.
-    Tokens are words.
+    A reply is a text, a function that gives one, an exception to raise, or a number of seconds
+    after which the reply is empty. Tokens are words.
     """
 
     script: dict[str, list[Any]]
@@ -61,12 +61,14 @@ class Scripted(BaseChatModel):
             self.most_running = max(self.most_running, self.running)
         try:
             time.sleep(reply if isinstance(reply, float) else self.pace)
+            reply = reply() if callable(reply) else reply
         finally:
             with self._lock:
                 self.running -= 1
         if isinstance(reply, Exception):
             raise reply
-        message = AIMessage(reply if isinstance(reply, str) else "")
+        text = reply if isinstance(reply, str) else ""
+        message = AIMessage(text, response_metadata={"finish_reason": "stop"})
         if self.reports:
             message.usage_metadata = usage(messages, message)
         return ChatResult(generations=[ChatGeneration(message=message)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import pytest
@@ -116,27 +117,36 @@ def test_tries_are_bounded_and_the_trace_is_kept() -> None:
 
 
 def test_a_call_that_hangs_in_the_middle_of_a_chain_is_given_up() -> None:
-    model = Scripted(script={BIRTH: [*BIRTH_REPLIES[:2], 3.0], **scripts(MANY[:2])})
-    patience = Patience(timeout=0.2, attempts=2, backoff=0)
+    model = Scripted(script={BIRTH: [*BIRTH_REPLIES[:2], 20.0], **scripts(MANY[:2])})
+    patience = Patience(timeout=0.5, attempts=2, backoff=0)
     started = time.monotonic()
     run = Mello(model, Lookup(AUTHOR), patience=patience).run([BIRTH, *MANY[:2]])
-    assert time.monotonic() - started < 2.5
+    assert time.monotonic() - started < 15
     hung, *others = run.chains
-    assert hung.answer is None and "no answer within 0.2 s" in hung.reason
+    assert hung.answer is None and "no answer within 0.5 s" in hung.reason
     assert [hop.answer for hop in hung.hops] == ["Ines Sol"]
     assert [chain.answer for chain in others] == ["Rome", "Rome"]
     assert run.spent[0].calls == 4 and run.spent[0].assumed > 0
 
 
 def test_a_late_reply_is_not_taken_for_the_next_ones() -> None:
-    # The first try answers after it was given up, while the second is under way.
-    late = Scripted(script={"Q?": [step("Who wrote A?", "X"), step("Who wrote B?", "Y"), "Hm."]})
-    late.pace = 0.3
-    patience = Patience(timeout=0.2, attempts=2, backoff=0)
+    """The first try answers after it was given up, just before the second does."""
+    second_runs = threading.Event()
+
+    def first() -> str:
+        second_runs.wait(20)
+        return step("Who wrote A?", "X")
+
+    def second() -> str:
+        second_runs.set()
+        time.sleep(0.1)
+        return step("Who wrote B?", "Y")
+
+    model = Scripted(script={"Q?": [first, second, "Final answer: unknown"]})
     lookup = Lookup()
-    [chain] = Mello(late, lookup, patience=patience).answer_many(["Q?"])
-    assert chain.answer is None and "in 2 tries" in chain.reason
-    assert lookup.batches == []
+    patience = Patience(timeout=0.5, attempts=2, backoff=0)
+    Mello(model, lookup, patience=patience).answer_many(["Q?"])
+    assert lookup.batches == [["Who wrote B?"]]
 
 
 @pytest.mark.parametrize("asked", ["0.3", "soon", None])
@@ -207,7 +217,7 @@ def test_a_batch_that_cannot_reach_for_all_finishes_some() -> None:
     run = Mello(model, Lookup(), budget=budget, patience=patience).run(MANY)
     assert len(model.seen) == run.total.calls == 15
     answered = [chain for chain in run.chains if chain.answer is not None]
-    assert len(answered) == 5  # three calls each
+    assert len(answered) >= 4  # of three calls each; one call each, were all begun first
     assert all("budget of 15 calls" in c.reason for c in run.chains if c.answer is None)
 
 
