@@ -20,6 +20,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import mello
 import record
 import scope
 import scope_chat
@@ -43,6 +44,7 @@ SECTIONS = {
     "latency": speed.latency,
     "identity": speed.identity,
     "bulk": speed.bulk,
+    "mello": mello.throughput,
     "kept_out": scope.kept_out,
 }
 ON_REQUEST = ("kept_out",)  # about another scope model than the shipped one
