@@ -69,12 +69,9 @@ class Ledger:
     def __init__(self, budget: Budget, questions: int) -> None:
         self.budget = budget
         self.spent = [Spent()] * questions
+        self.total = Spent()  # without what is reserved
         self._reserved: dict[int, int] = {}  # question -> tokens its running call may take
-
-    @property
-    def total(self) -> Spent:
-        """What all questions have spent, without what is reserved."""
-        return sum(self.spent, Spent())
+        self._reserved_tokens = 0
 
     def refusal(self, question: int, tokens: int) -> str | None:
         """Why a call can never be made any more; None where it still can.
@@ -99,7 +96,7 @@ class Ledger:
         """Whether a call fits beside those that are running, were they to take all they can."""
         budget, total = self.budget, self.total
         calls = total.calls + len(self._reserved) + 1
-        needed = total.tokens + sum(self._reserved.values()) + tokens
+        needed = total.tokens + self._reserved_tokens + tokens
         return (budget.calls is None or calls <= budget.calls) and (
             budget.tokens is None or needed <= budget.tokens
         )
@@ -107,6 +104,7 @@ class Ledger:
     def reserve(self, question: int, tokens: int) -> None:
         """Takes note that a call has started which can take so many tokens."""
         self._reserved[question] = tokens
+        self._reserved_tokens += tokens
 
     def settle(self, question: int, *, reported: int | None, at_most: int | None = None) -> None:
         """Takes note that the question's call has ended.
@@ -117,6 +115,7 @@ class Ledger:
             at_most: The most it can have taken, where nobody said; what was reserved where None.
         """
         reserved = self._reserved.pop(question)
+        self._reserved_tokens -= reserved
         guess = reserved if at_most is None else min(reserved, at_most)
         cost = (
             Spent(calls=1, tokens=guess, assumed=guess)
@@ -124,6 +123,7 @@ class Ledger:
             else Spent(calls=1, tokens=reported)
         )
         self.spent[question] += cost
+        self.total += cost
 
 
 # What a provider writes around a message: role, separators, end.

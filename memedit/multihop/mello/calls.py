@@ -91,21 +91,21 @@ class LocalCaller:
 
     def collect(self) -> list[Done]:
         """The replies to all calls that the budget has room for together."""
-        done, chosen, left = [], [], []
-        for call in sorted(self._waiting, key=lambda call: call.order):
+        done, chosen = [], []
+        queue = sorted(self._waiting, key=lambda call: call.order, reverse=True)
+        while queue:
+            call = queue[-1]
             tokens = len(self._model.prompt_ids(call.messages)) + self._max_tokens
-            room = self._model.context_length
-            refusal = self._ledger.refusal(call.question, tokens)
-            if room is not None and tokens > room:
-                refusal = f"{tokens:,} tokens do not fit into the model's context of {room:,}"
-            if refusal is not None:
-                done.append(Done(call.question, None, refusal))
-            elif not self._ledger.has_room(tokens):
-                left.append(call)
-            else:
+            refusal = self._too_long(tokens) or self._ledger.refusal(call.question, tokens)
+            if refusal is None and not self._ledger.has_room(tokens):
+                break  # until this batch is done
+            queue.pop()
+            if refusal is None:
                 self._ledger.reserve(call.question, tokens)
                 chosen.append(call)
-        self._waiting = left
+            else:
+                done.append(Done(call.question, None, refusal))
+        self._waiting = queue
         if chosen:
             replies = self._model.generate_many(
                 [call.messages for call in chosen],
@@ -117,6 +117,12 @@ class LocalCaller:
                 self._ledger.settle(call.question, reported=reported_tokens(reply))
                 done.append(Done(call.question, reply_text(reply)))
         return done
+
+    def _too_long(self, tokens: int) -> str | None:
+        room = self._model.context_length
+        if room is None or tokens <= room:
+            return None
+        return f"{tokens:,} tokens do not fit into the model's context of {room:,}"
 
 
 def reply_text(message: AIMessage) -> str:

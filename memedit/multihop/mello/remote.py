@@ -128,21 +128,22 @@ class RemoteCaller:
 
     def _start(self) -> list[Done]:
         """Starts what may start; gives back what the budget refuses for good."""
-        refused, left, now = [], [], time.monotonic()
-        for job in sorted(self._waiting, key=lambda job: job.call.order):
+        refused, now = [], time.monotonic()
+        later = [job for job in self._waiting if job.not_before > now]
+        ready = [job for job in self._waiting if job.not_before <= now]
+        ready.sort(key=lambda job: job.call.order, reverse=True)
+        while ready and len(self._running) < self._patience.concurrency:
+            job = ready[-1]
             prompt = self._count.at_most(job.call.question, job.call.messages)
             refusal = self._ledger.refusal(job.call.question, prompt + self._max_tokens)
-            if refusal is not None:
-                refused.append(Done(job.call.question, None, refusal))
-            elif (
-                job.not_before > now
-                or len(self._running) >= self._patience.concurrency
-                or not self._ledger.has_room(prompt + self._max_tokens)
-            ):
-                left.append(job)
-            else:
+            if refusal is None and not self._ledger.has_room(prompt + self._max_tokens):
+                break  # until a running call leaves some of what it has reserved
+            ready.pop()
+            if refusal is None:
                 self._run(job, prompt)
-        self._waiting = left
+            else:
+                refused.append(Done(job.call.question, None, refusal))
+        self._waiting = later + ready
         return refused
 
     def _run(self, job: _Job, prompt: int) -> None:

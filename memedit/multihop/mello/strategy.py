@@ -18,7 +18,7 @@ from langchain_core.language_models import BaseChatModel
 from memedit.errors import ModelError
 from memedit.models.local import LocalChatModel
 from memedit.models.servers import without_own_retries
-from memedit.multihop.hops import Chain
+from memedit.multihop.hops import Chain, Strategy
 from memedit.multihop.mello.budget import Budget, Ledger, Spent
 from memedit.multihop.mello.calls import Call, Caller, LocalCaller
 from memedit.multihop.mello.dialogue import Dialogue, Retrieved, beginning
@@ -71,7 +71,7 @@ class Run:
         return sum(self.spent, Spent())
 
 
-class Mello:
+class Mello(Strategy):
     """Answers compositional questions with the protocol; a multi-hop strategy.
 
     Args:
