@@ -131,11 +131,12 @@ class Dialogue:
             if settled is None:
                 return self._ask_again(text)
             hop, followed = settled
+            check = (reply.check if followed else "contradicts") if self._step.found else None
+            done = Reply(check=check, intermediate=hop.answer)
             self.hops.append(hop)
             self._step = None
-            if is_unknown(hop.answer):
+            if hop.source == "base" and is_unknown(hop.answer):
                 return self.fail(f"nobody knows: {_shown(hop.question)}")
-            done = Reply(check=reply.check, intermediate=hop.answer)
             if not followed or (reply.question is None and reply.final is None):
                 return self._say(done, {"kind": "go_on"})
         elif reply.final is not None and not self.hops:
@@ -171,12 +172,8 @@ class Dialogue:
         if len(self.hops) == self._max_hops:
             return self.fail(f"there was no final answer after {self._max_hops} hops")
         before = done or Reply()
-        self._turns += [
-            self._human(),
-            AIMessage(
-                Reply(before.check, before.intermediate, question, tentative).text,
-            ),
-        ]
+        said = Reply(before.check, before.intermediate, question, tentative)
+        self._turns += [self._human(), AIMessage(said.text)]
         self.sub_question, self._tentative = question, tentative
         return None
 

@@ -222,7 +222,7 @@ class RemoteCaller:
 
     def _delay(self, attempts: int, error: Exception) -> float:
         own = self._patience.backoff * 2.0 ** (attempts - 1) * random.uniform(0.5, 1.0)
-        return min(_LONGEST_WAIT, max(own, _retry_after(error)))
+        return min(_LONGEST_WAIT, max(own, retry_after(error)))
 
 
 def is_transient(error: Exception) -> bool:
@@ -237,7 +237,7 @@ def is_transient(error: Exception) -> bool:
     return any(cls.__name__ in _TRANSIENT_NAMES for cls in type(error).__mro__)
 
 
-def _retry_after(error: Exception) -> float:
+def retry_after(error: Exception) -> float:
     """Seconds a server asks to wait for; 0 where it does not say, or gives a date."""
     headers: Mapping[str, str] = getattr(getattr(error, "response", None), "headers", None) or {}
     try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 from fastapi import HTTPException
 
@@ -49,10 +51,13 @@ def test_requests_are_counted_and_not_only_calls(served) -> None:
 
 def test_a_server_that_stops_answering(served) -> None:
     model, chat = served
-    model.script[BIRTH] = [BIRTH_REPLIES[0], 1.5]
-    patience = Patience(timeout=0.4, attempts=1)
+    over = threading.Event()
+    model.script[BIRTH] = [BIRTH_REPLIES[0], lambda: str(over.wait(20))]
+    patience = Patience(timeout=2, attempts=1)
     [chain] = Mello(chat, Lookup(AUTHOR), patience=patience).answer_many([BIRTH])
-    assert chain.answer is None and "no answer within 0.4 s" in chain.reason
+    over.set()
+    assert chain.answer is None and "no answer within 2 s" in chain.reason
+    assert model.calls(BIRTH) == 2
 
 
 def test_a_server_that_is_not_there() -> None:
