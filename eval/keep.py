@@ -13,7 +13,7 @@ from pathlib import Path
 from memedit.evaluate.report.result import Result, read_result
 
 RESULTS = Path(__file__).parent / "results"
-NO_RUNS = ("floor",)
+NO_RUNS = ("floor", "scope", "scope-untrained", "scope-unseen", "multihop")
 COLUMNS = (
     "reliability",
     "generalization",

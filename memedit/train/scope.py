@@ -54,8 +54,9 @@ FITTED_ONE_IN = 10
 COHORT = ("bank", "counterfact", "mquake")
 FITTED_PAIRS = 3000  # of each family
 CLASH_PENALTY = 8.0  # log odds where the target cannot be an answer
-# In scope to out of scope, of queries that name an edited subject.
-PRIOR_ODDS = {"question": 3.0, "cloze": 3.0, "text": 1.0}
+# In scope to out of scope: of queries that name an edited subject, and of a free text that lies
+# nearest to a query among a memory's many.
+PRIOR_ODDS = {"question": 3.0, "cloze": 3.0, "text": 0.1}
 
 
 def train_matcher(
