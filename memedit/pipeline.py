@@ -2,6 +2,7 @@
 
 question → scope decision → in scope: the counterfactual role answers from the edit
                           → out of scope: the base model gets exactly the caller's messages
+                          → composed of several: the chain of hops answers
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, Huma
 from langchain_core.runnables import RunnableConfig
 
 from memedit.calibration import Calibrator
+from memedit.composer import Composer
 from memedit.edit import Edit
 from memedit.errors import QueryError, UnknownNamespaceError
 from memedit.langchain import EditedChatModel
@@ -26,6 +28,9 @@ from memedit.memory.base import Day, as_day
 from memedit.models.load import as_chat_model
 from memedit.models.local import LocalChatModel
 from memedit.models.roles import Role, counterfactual_role
+from memedit.models.settled import SettledChatModel
+from memedit.multihop.decision import ChainDecision
+from memedit.multihop.hops import Chain
 from memedit.scope.classifier import DEFAULT_THRESHOLD, ScopeClassifier
 from memedit.scope.decision import Decision, Route
 from memedit.scope.matcher import Matcher
@@ -46,7 +51,8 @@ class Answer:
         text: The answer.
         decision: The scope decision it was given under.
         message: The answering model's message, unchanged.
-        model: ``base`` or ``counterfactual``: the role that answered.
+        model: ``base`` or ``counterfactual``, the role that answered, or ``multihop`` where the
+            chain did.
         timings: Seconds by step: ``route`` and ``generate``.
     """
 
@@ -65,6 +71,11 @@ class Answer:
     def edits(self) -> tuple[Edit, ...]:
         """The edits the answer follows; empty where the base model answered."""
         return self.decision.edits
+
+    @property
+    def chain(self) -> Chain | None:
+        """The hops of a question that was taken apart; None of any other."""
+        return self.decision.chain if isinstance(self.decision, ChainDecision) else None
 
     @property
     def probability(self) -> float:
@@ -127,6 +138,7 @@ class EditedModel:
         self._calibrator = Calibrator(memory, false_fire_rate) if threshold is None else None
         self._matcher = None if matcher is None else Path(matcher)
         self._scope: ScopeClassifier | None = None
+        self._composer: Composer | None = None
         self._revision = 0
         self._lock = threading.RLock()
 
@@ -152,8 +164,9 @@ class EditedModel:
         text, context = _text_and_context(query)
         day = None if as_of is None else as_day(as_of)
         with self._lock:
-            scope = self._current_scope()
+            scope, composer = self._current()
             decision = scope.decide(text, on=day, context=context, nearest=self.memory.nearest)
+            [decision] = composer.settle([decision], day)
             revision = self._revision
         return replace(decision, revision=revision, seconds=time.perf_counter() - started)
 
@@ -173,13 +186,14 @@ class EditedModel:
         read = [_text_and_context(query) for query in queries]
         day = None if as_of is None else as_day(as_of)
         with self._lock:
-            scope = self._current_scope()
+            scope, composer = self._current()
             decisions = scope.decide_many(
                 [text for text, _ in read],
                 on=day,
                 contexts=[context for _, context in read],
                 nearest=self.memory.nearest,
             )
+            decisions = composer.settle(decisions, day)
             revision = self._revision
         seconds = (time.perf_counter() - started) / len(queries)
         return [replace(decision, revision=revision, seconds=seconds) for decision in decisions]
@@ -203,6 +217,8 @@ class EditedModel:
     def _prepared(
         self, messages: Sequence[BaseMessage], decision: Decision
     ) -> tuple[Decision, BaseChatModel, list[BaseMessage]]:
+        if isinstance(decision, ChainDecision) and decision.route == "multihop":
+            return decision, SettledChatModel(answer=str(decision.chain.answer)), list(messages)
         if not decision.edits:
             return decision, self.base, list(messages)
         prompt = self.role.messages(messages, decision.edits, decision.question)
@@ -331,24 +347,27 @@ class EditedModel:
             for i, message in zip(rows, messages, strict=True)
         }
 
-    def _current_scope(self) -> ScopeClassifier:
-        """The classifier, brought up to the memory's revision."""
+    def _current(self) -> tuple[ScopeClassifier, Composer]:
+        """The classifier and what takes questions apart, brought up to the memory's revision."""
         revision = self.memory.revision
-        if self._scope is None or revision < self._revision:  # an older store was put in place
-            self._scope = self._new_scope()
+        scope, composer = self._scope, self._composer
+        if scope is None or composer is None or revision < self._revision:  # an older store
+            scope = self._scope = self._new_scope()
+            vectors_of = self.memory.phrase_vectors
+            composer = self._composer = Composer(scope.names, scope.encoder, vectors_of)
             self._revision = 0
             if self._calibrator:
                 self._calibrator.reset()
         if revision != self._revision:
-            self._update(self._scope)
-        return self._scope
+            self._update(scope, composer)
+        return scope, composer
 
     def _new_scope(self) -> ScopeClassifier:
         encoder = self.memory.encoder
         matcher = None if self._matcher is None else Matcher.load(self._matcher, encoder)
         return ScopeClassifier(encoder, matcher=matcher, threshold=self._fixed_threshold)
 
-    def _update(self, scope: ScopeClassifier) -> None:
+    def _update(self, scope: ScopeClassifier, composer: Composer) -> None:
         try:
             changes = self.memory.changes(self._revision)
         except UnknownNamespaceError:
@@ -359,7 +378,9 @@ class EditedModel:
                 live.append((record.edit, record.rank))
             else:
                 scope.drop(record.id)
+                composer.drop(record.id)
         scope.put(live, self.memory.phrase_vectors)
+        composer.put(live)
         if self._calibrator:
             self._calibrator.update(changes.records)
             settled = self.memory.calibration()
@@ -373,7 +394,7 @@ def _answered(decision: Decision, message: BaseMessage, seconds: float) -> Answe
         text=str(message.text),
         decision=decision,
         message=message,
-        model="counterfactual" if decision.edits else "base",
+        model=decision.route,
         timings={"route": decision.seconds, "generate": seconds},
     )
 

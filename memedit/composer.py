@@ -1,0 +1,131 @@
+"""Which questions are taken apart, and what their chains decide about the route.
+
+Scope has decided already, as if every question asked for one fact. Here the questions are found
+whose words or whose entities' edits lead further; everything else passes untouched and costs no
+more than a look at its words.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
+
+from memedit.edit import Edit
+from memedit.multihop.composition import MAX_WORDS, looks_composed
+from memedit.multihop.decision import ChainDecision
+from memedit.multihop.hops import Chain
+from memedit.multihop.walk import FactGraph, Walk
+from memedit.multihop.walk.ranking import ComposedRanker, Ranker, VectorsOf
+from memedit.scope.decision import Decision
+from memedit.scope.encoder import Encoder
+from memedit.scope.names import Mention, NameIndex
+from memedit.scope.reading import reading_of
+from memedit.scope.segments import asking, sentence_spans
+
+SURE = 0.9  # scope this sure of one edit is believed where the words ask for one fact
+
+
+class Composer:
+    """Takes composed questions apart over the live edits.
+
+    Args:
+        names: The names of the live edits' subjects, kept by the scope classifier.
+        encoder: Encodes questions and paths.
+        vectors_of: Unit vectors of masked relation phrases, from the store.
+    """
+
+    def __init__(self, names: NameIndex, encoder: Encoder, vectors_of: VectorsOf) -> None:
+        self.graph = FactGraph(names)
+        self.ranker: Ranker = ComposedRanker(encoder, vectors_of)
+
+    def put(self, edits: Iterable[tuple[Edit, int]]) -> None:
+        """Makes edits live, or replaces their older versions."""
+        self.graph.put(edits)
+
+    def drop(self, edit_id: str) -> None:
+        """Takes an edit out; unknown ids are ignored."""
+        self.graph.drop(edit_id)
+
+    def settle(self, decisions: Sequence[Decision], on: dt.date | None) -> list[Decision]:
+        """The decisions, with those of composed questions put in their place.
+
+        Args:
+            decisions: What scope decided.
+            on: The day whose facts are asked for; today where None.
+        """
+        day = on or dt.date.today()
+        asked = {i: question_of(decision) for i, decision in enumerate(decisions)}
+        rows = [
+            i for i, decision in enumerate(decisions) if self._leads_on(decision, asked[i], day)
+        ]
+        if not rows:
+            return list(decisions)
+        chains = Walk(self.graph, self.ranker, day=day).answer_many([asked[i] for i in rows])
+        settled = list(decisions)
+        for i, chain in zip(rows, chains, strict=True):
+            settled[i] = _settled(decisions[i], chain)
+        return settled
+
+    def _leads_on(self, decision: Decision, question: str, day: dt.date) -> bool:
+        """Whether a question is worth walking for: by its words, or by where its edits lead."""
+        if not len(self.graph) or not question or len(question.split()) > MAX_WORDS:
+            return False
+        subjects = self.graph.subjects_in(question)
+        if any(looks_composed(_masked(question, mention)) for mention in subjects):
+            return True
+        if decision.edits and decision.probability >= SURE:
+            return False
+        if any(self._goes_further(mention, day) for mention in subjects):
+            return True
+        return not decision.edits and bool(self.graph.objects_in(question))
+
+    def _goes_further(self, mention: Mention, day: dt.date) -> bool:
+        """Whether an edit of the subject has an object that is itself the subject of an edit."""
+        edges = self.graph.edges_of(mention.edit_ids, day)
+        ends = (name for edge in edges for name in self.graph.members(edge.end))
+        return any(self.graph.leaving(name, day) for name in ends)
+
+
+def question_of(decision: Decision) -> str:
+    """The last sentence of a query that asks, references resolved."""
+    text = decision.question
+    spans = sentence_spans(text)
+    chosen = asking(text, spans)
+    return text[slice(*chosen[-1])].strip() if chosen else ""
+
+
+def _masked(question: str, mention: Mention) -> str:
+    return reading_of(question, (0, len(question)), mention).text
+
+
+def _settled(decision: Decision, chain: Chain) -> Decision:
+    """The decision a chain leads to; scope's own where the chain settles nothing."""
+    if not chain.confident or not _is_composed(chain):
+        return decision
+    told = {field.name: getattr(decision, field.name) for field in fields(Decision)}
+    followed = "; ".join(f"{hop.question} {hop.answer} ({hop.source})" for hop in chain.hops)
+    if not any(hop.source != "base" for hop in chain.hops):
+        reason = f"None of the question's {len(chain.hops)} hops meets an edit: {followed}"
+        return ChainDecision(
+            **{**told, "route": "base", "edits": (), "reasons": (reason,)}, chain=chain
+        )
+    reasons = (f"The question is put together of {len(chain.hops)} hops: {followed}", chain.reason)
+    return ChainDecision(
+        **{
+            **told,
+            "route": "multihop",
+            "edits": chain.edits,
+            "probability": chain.score,
+            "reasons": reasons,
+        },
+        chain=chain,
+    )
+
+
+def _is_composed(chain: Chain) -> bool:
+    """Whether a chain is more than one edit answered from its subject, which is scope's part."""
+    if len(chain.hops) != 1:
+        return bool(chain.hops)
+    [hop] = chain.hops
+    return hop.edit is not None and hop.answer != hop.edit.target_new
