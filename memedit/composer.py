@@ -10,16 +10,22 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
+from pathlib import Path
 
 from memedit.edit import Edit
+from memedit.forms import SLOT
 from memedit.multihop.composition import MAX_WORDS, looks_composed
 from memedit.multihop.decision import ChainDecision
 from memedit.multihop.hops import Chain
 from memedit.multihop.walk import FactGraph, Walk
+from memedit.multihop.walk.planner import Planner
 from memedit.multihop.walk.ranking import ComposedRanker, Ranker, VectorsOf
+from memedit.multihop.walk.resolving import Ask
+from memedit.scope.classifier import unknown_name
 from memedit.scope.decision import Decision
 from memedit.scope.encoder import Encoder
 from memedit.scope.names import Mention, NameIndex
+from memedit.scope.phrases import masked
 from memedit.scope.reading import reading_of
 from memedit.scope.segments import asking, sentence_spans
 
@@ -33,11 +39,23 @@ class Composer:
         names: The names of the live edits' subjects, kept by the scope classifier.
         encoder: Encodes questions and paths.
         vectors_of: Unit vectors of masked relation phrases, from the store.
+        ask: Asks the base model for hops that no edit covers.
+        decomposer: Folder of a decomposer that ``memedit train decomposer`` wrote; the shipped one
+            where None. An encoder it does not fit ranks composed paths, untrained.
     """
 
-    def __init__(self, names: NameIndex, encoder: Encoder, vectors_of: VectorsOf) -> None:
+    def __init__(
+        self,
+        names: NameIndex,
+        encoder: Encoder,
+        vectors_of: VectorsOf,
+        ask: Ask | None = None,
+        *,
+        decomposer: Path | None = None,
+    ) -> None:
         self.graph = FactGraph(names)
-        self.ranker: Ranker = ComposedRanker(encoder, vectors_of)
+        self.ask = ask
+        self.ranker = _ranker(encoder, vectors_of, decomposer)
 
     def put(self, edits: Iterable[tuple[Edit, int]]) -> None:
         """Makes edits live, or replaces their older versions."""
@@ -61,7 +79,8 @@ class Composer:
         ]
         if not rows:
             return list(decisions)
-        chains = Walk(self.graph, self.ranker, day=day).answer_many([asked[i] for i in rows])
+        walk = Walk(self.graph, self.ranker, day=day, ask=self.ask)
+        chains = walk.answer_many([asked[i] for i in rows])
         settled = list(decisions)
         for i, chain in zip(rows, chains, strict=True):
             settled[i] = _settled(decisions[i], chain)
@@ -72,6 +91,9 @@ class Composer:
         if not len(self.graph) or not question or len(question.split()) > MAX_WORDS:
             return False
         subjects = self.graph.subjects_in(question)
+        if not subjects and isinstance(self.ranker, Planner):
+            span = unknown_name(question)
+            return span is not None and looks_composed(_without(question, span))
         if any(looks_composed(_masked(question, mention)) for mention in subjects):
             return True
         if decision.edits and decision.probability >= SURE:
@@ -95,22 +117,34 @@ def question_of(decision: Decision) -> str:
     return text[slice(*chosen[-1])].strip() if chosen else ""
 
 
+def _ranker(encoder: Encoder, vectors_of: VectorsOf, decomposer: Path | None) -> Ranker:
+    if decomposer is not None:
+        return Planner.load(decomposer, encoder, vectors_of)
+    return Planner.shipped(encoder, vectors_of) or ComposedRanker(encoder, vectors_of)
+
+
+def _without(question: str, span: tuple[int, int]) -> str:
+    return masked(f"{question[: span[0]]}{SLOT}{question[span[1] :]}")
+
+
 def _masked(question: str, mention: Mention) -> str:
     return reading_of(question, (0, len(question)), mention).text
 
 
 def _settled(decision: Decision, chain: Chain) -> Decision:
     """The decision a chain leads to; scope's own where the chain settles nothing."""
-    if not chain.confident or not _is_composed(chain):
+    if not chain.confident or (chain.answer is not None and not _is_composed(chain)):
         return decision
     told = {field.name: getattr(decision, field.name) for field in fields(Decision)}
-    followed = "; ".join(f"{hop.question} {hop.answer} ({hop.source})" for hop in chain.hops)
-    if not any(hop.source != "base" for hop in chain.hops):
-        reason = f"None of the question's {len(chain.hops)} hops meets an edit: {followed}"
+    count = len(chain.hops)
+    if all(hop.source == "base" for hop in chain.hops):
+        reason = f"The question is put together of {count} hops, none of which meets an edit."
         return ChainDecision(
             **{**told, "route": "base", "edits": (), "reasons": (reason,)}, chain=chain
         )
-    reasons = (f"The question is put together of {len(chain.hops)} hops: {followed}", chain.reason)
+    edited = sum(hop.source != "base" for hop in chain.hops)
+    told_so = f"The question is put together of {count} hops; the memory answers {edited} of them."
+    reasons = (told_so, chain.reason)
     return ChainDecision(
         **{
             **told,

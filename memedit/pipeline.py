@@ -27,6 +27,7 @@ from memedit.memory import EditMemory
 from memedit.memory.base import Day, as_day
 from memedit.models.load import as_chat_model
 from memedit.models.local import LocalChatModel
+from memedit.models.prompts import render
 from memedit.models.roles import Role, counterfactual_role
 from memedit.models.settled import SettledChatModel
 from memedit.multihop.decision import ChainDecision
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 __all__ = ["Answer", "Decision", "EditedModel"]
 
 Query = str | Sequence[BaseMessage]
+HOP_TOKENS = 24  # of the base model's answer to a sub-question
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,8 @@ class EditedModel:
             settled, or 1 %, where None.
         matcher: Folder of a scope matcher that ``memedit train scope`` wrote; the shipped one where
             None.
+        decomposer: Folder of a decomposer that ``memedit train decomposer`` wrote; the shipped one
+            where None.
     """
 
     def __init__(
@@ -128,6 +132,7 @@ class EditedModel:
         threshold: float | None = None,
         false_fire_rate: float | None = None,
         matcher: str | Path | None = None,
+        decomposer: str | Path | None = None,
     ) -> None:
         self.base = as_chat_model(base)
         self.memory = memory
@@ -137,6 +142,7 @@ class EditedModel:
         self._fixed_threshold = _checked_threshold(threshold, false_fire_rate)
         self._calibrator = Calibrator(memory, false_fire_rate) if threshold is None else None
         self._matcher = None if matcher is None else Path(matcher)
+        self._decomposer = None if decomposer is None else Path(decomposer)
         self._scope: ScopeClassifier | None = None
         self._composer: Composer | None = None
         self._revision = 0
@@ -218,7 +224,7 @@ class EditedModel:
         self, messages: Sequence[BaseMessage], decision: Decision
     ) -> tuple[Decision, BaseChatModel, list[BaseMessage]]:
         if isinstance(decision, ChainDecision) and decision.route == "multihop":
-            return decision, SettledChatModel(answer=str(decision.chain.answer)), list(messages)
+            return decision, SettledChatModel(answer=decision.chain.text), list(messages)
         if not decision.edits:
             return decision, self.base, list(messages)
         prompt = self.role.messages(messages, decision.edits, decision.question)
@@ -354,13 +360,26 @@ class EditedModel:
         if scope is None or composer is None or revision < self._revision:  # an older store
             scope = self._scope = self._new_scope()
             vectors_of = self.memory.phrase_vectors
-            composer = self._composer = Composer(scope.names, scope.encoder, vectors_of)
+            composer = self._composer = Composer(
+                scope.names, scope.encoder, vectors_of, self._ask_hops, decomposer=self._decomposer
+            )
             self._revision = 0
             if self._calibrator:
                 self._calibrator.reset()
         if revision != self._revision:
             self._update(scope, composer)
         return scope, composer
+
+    def _ask_hops(self, questions: Sequence[str]) -> list[str | None]:
+        """The base model's answers to sub-questions that no edit covers."""
+        prompts: list[list[BaseMessage]] = [
+            [HumanMessage(render("hop", question=question))] for question in questions
+        ]
+        if isinstance(self.base, LocalChatModel):
+            messages = self.base.generate_many(prompts, max_tokens=HOP_TOKENS, temperature=0.0)
+        else:
+            messages = self.base.batch(list[LanguageModelInput](prompts), max_tokens=HOP_TOKENS)
+        return [str(message.text).strip() or None for message in messages]
 
     def _new_scope(self) -> ScopeClassifier:
         encoder = self.memory.encoder

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from langchain_core.messages import BaseMessage
 
+    from memedit.multihop import Chain
     from memedit.pipeline import Decision, EditedModel
 
 MAX_TOKENS = 256
@@ -180,5 +181,18 @@ def _explain(decision: Decision) -> None:
     )
     for reason in decision.reasons:
         output.say(f"  - {reason}")
-    if decision.candidates:
+    chain = getattr(decision, "chain", None)
+    if chain is not None:
+        _tell(chain)
+    elif decision.candidates:
         tables.candidates(decision.candidates)
+
+
+def _tell(chain: Chain) -> None:
+    """A chain as one would tell it: each sub-question with its answer and where that comes from."""
+    for number, hop in enumerate(chain.hops, start=1):
+        origin = f"{hop.source} {hop.edit.id}" if hop.edit else "the model's own answer"
+        output.say(f"  {number}. {hop.question} {hop.answer}  [{origin}, {hop.score:.2f}]")
+        if hop.tentative is not None and hop.tentative != hop.answer:
+            output.say(f"     The model by itself would have said: {hop.tentative}")
+    output.say(f"  So: {chain.answer}" if chain.answer else f"  No answer: {chain.reason}")

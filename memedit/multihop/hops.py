@@ -52,7 +52,8 @@ class Chain:
     Attributes:
         hops: The hops in order; where nothing came of it, as far as they went.
         answer: The last hop's answer; None where the strategy abstains.
-        confident: Whether the chain may stand in for the base model's own answer.
+        confident: Whether the chain may stand in for the base model's own answer; an abstention
+            may too, where the base model's answer would surely be from before an edit.
         reason: Why it abstains or is not confident; otherwise what speaks for the chain.
     """
 
@@ -71,10 +72,15 @@ class Chain:
         """How sure the least sure hop is, 0…1; 0.0 without hops."""
         return min((hop.score for hop in self.hops), default=0.0)
 
+    @property
+    def text(self) -> str:
+        """What is answered: the answer, or that there is none."""
+        return self.answer if self.answer is not None else f"I cannot tell. {self.reason}"
+
     @classmethod
-    def abstention(cls, reason: str, hops: Sequence[Hop] = ()) -> Chain:
+    def abstention(cls, reason: str, hops: Sequence[Hop] = (), *, confident: bool = False) -> Chain:
         """No answer, and why; with the hops that were found before it came to that."""
-        return cls(tuple(hops), None, False, reason)
+        return cls(tuple(hops), None, confident, reason)
 
     def to_dict(self) -> dict[str, Any]:
         """The chain, JSON-ready."""

@@ -15,6 +15,7 @@ from memedit.evaluate.methods.contract import Plan
 from memedit.memory import EditMemory
 from memedit.models.prompts import prompt_hash
 from memedit.models.roles import in_front
+from memedit.multihop.decision import ChainDecision
 from memedit.pipeline import EditedModel
 from memedit.scope.conformal import DEFAULT_RATE
 from memedit.scope.decision import Decision
@@ -73,7 +74,7 @@ class MemoryPipeline:
         decision = answer.decision
         model: BaseChatModel = self.edited.base
         messages: list[BaseMessage] = [HumanMessage(query)]
-        if decision.edits:
+        if decision.route == "counterfactual":
             model = self.edited.counterfactual
             messages = self.edited.role.messages(messages, decision.edits, decision.question)
         return answer.text, self._plan(decision, model, messages)
@@ -98,6 +99,7 @@ class MemoryPipeline:
         self.edited = EditedModel(self.model, self.memory, threshold=self.threshold)
 
     def _plan(self, decision: Decision, model: BaseChatModel, messages: list[BaseMessage]) -> Plan:
+        chain = decision.chain if isinstance(decision, ChainDecision) else None
         return Plan(
             messages=messages,
             model=model,
@@ -113,4 +115,5 @@ class MemoryPipeline:
                     for c in decision.candidates[:3]
                 ],
             },
+            hops=tuple(hop.to_dict() for hop in chain.hops) if chain else (),
         )

@@ -21,6 +21,8 @@ from memedit.scope.phrases import MASK, masked, relation_phrases
 from memedit.text import name_key, words
 
 FACT_TAG = "fact"  # an edit that carries it says what was true before, and changes nothing
+MAX_VARIANTS = 2  # spellings of a name that are tried
+SAME_NAME = 0.9  # likeness from which another spelling is the same name
 MAX_MEMBERS = 16  # of one relation, such as everybody who plays a sport
 _LIST = re.compile(r"\s*(?:,|;|\band\b|&)\s*")
 _SLOT = re.compile(r"\{\}(?:['’]s)?")
@@ -115,8 +117,15 @@ class FactGraph:
         self._nodes.clear()
 
     def subjects_in(self, text: str) -> list[Mention]:
-        """Where a text names live subjects."""
-        return self._names.find(text)
+        """Where a text names live subjects; spelt almost so, where none is named as given."""
+        found = self._names.find(text)
+        if found:
+            return found
+        return [
+            Mention(v.start, v.end, v.text, v.name, "variant", v.edit_ids)
+            for v in self._names.find_variants(text, limit=MAX_VARIANTS)
+            if v.score >= SAME_NAME
+        ]
 
     def objects_in(self, text: str) -> list[Mention]:
         """Where a text names objects of live edits."""
@@ -135,6 +144,10 @@ class FactGraph:
         found = self._by_object.get(name_key(name), {}).values()
         edges = [edge for edge in found if edge.edit.holds_on(day)]
         return [edge for edge in edges if self._stands(edge, day)]
+
+    def relations(self) -> list[tuple[str, ...]]:
+        """The wordings of every relation that some live edit has."""
+        return list({edge.relation: edge.phrases for edge in self._edges.values()}.values())
 
     def members(self, name: str) -> list[str]:
         """The names an object stands for: several where it lists known ones, else itself."""

@@ -37,6 +37,9 @@ class Ranker(Protocol):
     def floor(self) -> float:
         """The least score of a path that may be what a question asks."""
 
+    def sureness(self, score: float) -> float:
+        """A path's score as something from 0 to 1."""
+
     def read(self, questions: Sequence[str]) -> list[Asked]:
         """Reads masked questions, encoded together."""
 
@@ -76,6 +79,10 @@ class ComposedRanker:
         self._encoder = encoder
         self._vectors_of = vectors_of
         self._kept: OrderedDict[str, Vectors] = OrderedDict()
+
+    def sureness(self, score: float) -> float:
+        """See :class:`Ranker`; the cosine."""
+        return min(1.0, max(0.0, score))
 
     def read(self, questions: Sequence[str]) -> list[Asked]:
         """See :class:`Ranker`."""

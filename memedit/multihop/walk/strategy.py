@@ -1,4 +1,8 @@
-"""The walk: entities linked, trails over the live edits enumerated, the one that is asked chosen."""
+"""The walk: entities linked, trails over the live edits enumerated, the one asked for chosen.
+
+Where no trail is what the question asks, and a plan can be read from it, the plan is followed hop
+by hop, and the base model asked where no edit is.
+"""
 
 from __future__ import annotations
 
@@ -9,24 +13,30 @@ from dataclasses import dataclass
 import numpy as np
 
 from memedit.multihop.hops import Chain, Hop
+from memedit.multihop.walk.answers import listed
 from memedit.multihop.walk.graph import Edge, FactGraph
+from memedit.multihop.walk.planner import Plan, Planner
 from memedit.multihop.walk.ranking import Asked, Ranker
+from memedit.multihop.walk.resolving import NEAR, Ask, Resolver, Start
 from memedit.multihop.walk.trails import Trail, trails_from
+from memedit.scope.classifier import unknown_name
 from memedit.scope.names import Mention
 from memedit.scope.reading import reading_of
 
 MAX_ENTITIES = 4  # of one question
+NOTHING_NAMED = "The question names nothing that a live edit is about."
+NOTHING_LIKE = "No path over the live edits is like the question."
 
 
 @dataclass(frozen=True)
 class Entity:
-    """A name in a question that trails may begin at.
+    """A name in a question that a chain may begin at.
 
     Attributes:
         question: Which question, by its place.
         mention: Where it stands.
         masked: The question with it masked.
-        start: The edges that leave it.
+        start: The edges that leave it; none where no edit is about it.
     """
 
     question: int
@@ -50,38 +60,64 @@ class Walk:
         graph: The live edits.
         ranker: Tells which path a question asks for.
         day: The day whose facts count; today where None.
+        ask: Asks the base model for hops that no edit covers. Without it, and with a ranker that
+            reads no plans, chains go only where edits lead.
     """
 
-    def __init__(self, graph: FactGraph, ranker: Ranker, *, day: dt.date | None = None) -> None:
+    def __init__(
+        self,
+        graph: FactGraph,
+        ranker: Ranker,
+        *,
+        day: dt.date | None = None,
+        ask: Ask | None = None,
+    ) -> None:
         self.graph = graph
         self.ranker = ranker
         self.day = day or dt.date.today()
+        self.ask = ask
 
     def answer_many(self, questions: Sequence[str]) -> list[Chain]:
         """See :class:`~memedit.multihop.hops.Strategy`."""
         entities = [e for i, question in enumerate(questions) for e in self._entities(i, question)]
         asked = self.ranker.read([entity.masked for entity in entities]) if entities else []
         best = self._best(entities, asked)
-        return [self._chain(best.get(i)) for i in range(len(questions))]
+        chains = {i: self._chain(best.get(i)) for i in range(len(questions))}
+        return list((chains | self._resolved(entities, asked, chains)).values())
+
+    # -- entities --------------------------------------------------------------------------------
 
     def _entities(self, place: int, question: str) -> list[Entity]:
-        """The names a trail may begin at: subjects, and objects that lead back to subjects."""
-        found = []
-        subjects = self.graph.subjects_in(question)
-        for mention in subjects:
-            edges = self.graph.edges_of(mention.edit_ids, self.day)
-            found.append((mention, edges))
-        for mention in self.graph.objects_in(question):
-            edges = self.graph.entering(mention.name, self.day)
-            found.append((mention, edges))
+        """The names a chain may begin at: subjects, and objects that lead back to subjects.
+
+        Where there are none it is the longest name, known or not.
+        """
+        found: list[tuple[Mention, Sequence[Edge]]] = [
+            (mention, self.graph.edges_of(mention.edit_ids, self.day))
+            for mention in self.graph.subjects_in(question)
+        ]
+        found += [
+            (mention, self.graph.entering(mention.name, self.day))
+            for mention in self.graph.objects_in(question)
+        ]
+        found = [(mention, edges) for mention, edges in found if edges]
+        span = None if found else unknown_name(question)
+        if span and self._reads_plans:
+            name = question[slice(*span)]
+            found = [(Mention(*span, name, name, "variant", ()), ())]
         whole = (0, len(question))
         entities = [
             Entity(place, mention, reading_of(question, whole, mention).text, tuple(edges))
             for mention, edges in found
-            if edges
         ]
         entities.sort(key=lambda e: e.mention.start - e.mention.end)
         return entities[:MAX_ENTITIES]
+
+    @property
+    def _reads_plans(self) -> bool:
+        return self.ask is not None and isinstance(self.ranker, Planner)
+
+    # -- over the edits --------------------------------------------------------------------------
 
     def _best(self, entities: Sequence[Entity], asked: Sequence[Asked]) -> dict[int, Ranked]:
         """The best trail of each question that has any."""
@@ -92,6 +128,8 @@ class Walk:
         scores = self.ranker.rank(asked, [[t.words for t in some] for some in trails])
         best: dict[int, Ranked] = {}
         for entity, some, values in zip(entities, trails, scores, strict=True):
+            if not some:
+                continue
             row = int(np.argmax(values))
             ranked = Ranked(some[row], float(values[row]))
             if entity.question not in best or ranked.score > best[entity.question].score:
@@ -100,29 +138,54 @@ class Walk:
 
     def _chain(self, ranked: Ranked | None) -> Chain:
         if ranked is None:
-            return Chain.abstention("The question names nothing that a live edit is about.")
-        hops = _hops(ranked)
+            return Chain.abstention(NOTHING_NAMED)
+        hops = _hops(ranked.trail, self.ranker.sureness(ranked.score))
         if ranked.score < self.ranker.floor:
-            return Chain.abstention("No path over the live edits is like the question.", hops)
-        return Chain(
-            hops, hops[-1].answer, True, f"The path fits the question ({ranked.score:.2f})."
+            return Chain.abstention(NOTHING_LIKE, hops)
+        reason = f"The path over the edits fits the question ({hops[0].score:.2f})."
+        return Chain(hops, hops[-1].answer, True, reason)
+
+    # -- beyond the edits ------------------------------------------------------------------------
+
+    def _resolved(
+        self, entities: Sequence[Entity], asked: Sequence[Asked], chains: dict[int, Chain]
+    ) -> dict[int, Chain]:
+        """The chains of questions for which no trail was found, their plans followed."""
+        starts: dict[int, Start] = {}
+        for entity, plan in zip(entities, asked, strict=True):
+            i = entity.question
+            if self.ask is None or not isinstance(plan, Plan):
+                continue
+            if chains[i].answer is None and i not in starts and self._may_meet(entity, plan):
+                starts[i] = Start(plan, entity.mention.name, entity.start)
+        if not starts or self.ask is None:
+            return {}
+        resolver = Resolver(self.graph, self.ask, self.day)
+        return dict(zip(starts, resolver.chains(list(starts.values())), strict=True))
+
+    def _may_meet(self, entity: Entity, plan: Plan) -> bool:
+        """Whether a plan of several hops has one that some live edit's relation fits."""
+        if plan.length < 2:
+            return False
+        if entity.start and plan.steps([e.phrases for e in entity.start], 0).max() >= -NEAR:
+            return True
+        relations = self.graph.relations()
+        return any(
+            plan.steps(relations, place).max(initial=-np.inf) >= -NEAR
+            for place in range(1, plan.length)
         )
 
 
-def _hops(ranked: Ranked) -> tuple[Hop, ...]:
+def _hops(trail: Trail, score: float) -> tuple[Hop, ...]:
     """The trail's hops; where a relation has several objects, all of them are the answer."""
-    score = min(1.0, max(0.0, ranked.score))
     return tuple(
-        Hop(step[0].question, None, step[0].source, step[0].edit, listed(ends), score)
-        for step, ends in zip(ranked.trail.steps, _ends(ranked.trail), strict=True)
+        Hop(
+            step[0].question,
+            None,
+            step[0].source,
+            step[0].edit,
+            listed(list(dict.fromkeys(edge.end for edge in step))),
+            score,
+        )
+        for step in trail.steps
     )
-
-
-def _ends(trail: Trail) -> list[list[str]]:
-    return [list(dict.fromkeys(edge.end for edge in step)) for step in trail.steps]
-
-
-def listed(names: Sequence[str]) -> str:
-    """Names as one answer: "A", "A and B", "A, B and C"."""
-    *most, last = names
-    return f"{', '.join(most)} and {last}" if most else last
