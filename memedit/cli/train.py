@@ -1,4 +1,4 @@
-"""``memedit train``: fit the scope classifier and the counterfactual adapter."""
+"""``memedit train``: fit the scope classifier, the counterfactual adapter and the decomposer."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import typer
 from memedit.cli import options, output
 from memedit.cli.session import Commands
 from memedit.cli.train_counterfactual import counterfactual
+from memedit.cli.train_decomposer import decomposer
 
 app = typer.Typer(
     cls=Commands,
     no_args_is_help=True,
-    help="Fit the scope classifier and the counterfactual adapter.",
+    help="Fit the scope classifier, the counterfactual adapter and the decomposer.",
 )
 
 
@@ -88,3 +89,4 @@ def scope(
 
 
 app.command()(counterfactual)
+app.command()(decomposer)

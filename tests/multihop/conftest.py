@@ -11,6 +11,8 @@ import pytest
 
 from memedit.edit import Edit
 from memedit.multihop.walk import FactGraph, Walk
+from memedit.multihop.walk.inventory import Inventory
+from memedit.multihop.walk.planner import Plan, Planner
 from memedit.multihop.walk.ranking import ComposedRanker
 from memedit.scope.names import NameIndex
 
@@ -62,6 +64,58 @@ def walk_over(graph_of, encoder):
         return Walk(graph_of(*edits), ComposedRanker(encoder, encoder.encode), day=day)
 
     return make
+
+
+RELATIONS = """
+author | work > person | Who is the author of {}?; The author of {} is
+citizenship | person > country | What is the citizenship of {}?; {} has the citizenship of
+monarch | country > person | Who is the monarch of {}?; Who reigns in {}?
+capital | country > city | What is the capital of {}?; The capital of {} is
+"""
+
+
+class WordPlanner(Planner):
+    """Reads plans by cutting questions at "of": each piece asks for the relation it is like."""
+
+    def __init__(self, encoder, floor=-3.0):
+        self.encoder = encoder
+        self.inventory = Inventory.read(RELATIONS, encoder)
+        self.floor = floor
+
+    def plans(self, questions):
+        return [self.plan(question) for question in questions]
+
+    def plan(self, question):
+        pieces = [piece for piece in re.split(r" of ", question) if piece.strip(" ?")][-2::-1]
+        hops = np.zeros((4, self.encoder.dimension), dtype=np.float32)
+        hops[: len(pieces)] = self.encoder.encode(pieces[:4]) if pieces else 0
+        lengths = np.full(4, -9.0, dtype=np.float32)
+        lengths[max(0, min(4, len(pieces)) - 1)] = 0.0
+        return Plan(hops, lengths, self)
+
+    def logits(self, hop, relations):
+        vectors = [self.encoder.encode(list(words)) for words in relations]
+        return np.array([10 * (v @ hop).max() for v in vectors], dtype=np.float32)
+
+    def known(self, hops):
+        return 10 * self.inventory.nearest(hops @ self.inventory.vectors.T)
+
+
+class Oracle:
+    """A base model that knows a few answers and counts what it is asked."""
+
+    def __init__(self, answers):
+        self.answers = answers
+        self.asked = []
+
+    def __call__(self, questions):
+        self.asked += questions
+        return [self.answers.get(question) for question in questions]
+
+
+@pytest.fixture
+def planner(encoder):
+    return WordPlanner(encoder)
 
 
 def fact(subject: str, relation: str, target: str, **fields) -> Edit:
