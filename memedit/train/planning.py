@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -27,7 +28,6 @@ from memedit.train.plans import Family, Planned
 
 _SKIP = -1e4
 _READ = 32  # questions that the encoder reads together
-_STATES = "states.pt"
 
 
 class PlanSettings(BaseModel):
@@ -35,6 +35,7 @@ class PlanSettings(BaseModel):
 
     Args:
         layers: The head's decoder layers.
+        heads: Attention heads of each.
         hidden: The width inside them.
         dropout: Share of activations dropped.
         learning_rate: The highest one; it rises at first and then falls to zero in a line.
@@ -51,6 +52,7 @@ class PlanSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     layers: int = Field(2, ge=1)
+    heads: int = Field(6, ge=1)
     hidden: int = Field(768, ge=1)
     dropout: float = Field(0.1, ge=0, lt=1)
     learning_rate: float = Field(6e-4, gt=0)
@@ -64,9 +66,9 @@ class PlanSettings(BaseModel):
     seed: int = 0
 
     @property
-    def head(self) -> dict[str, float]:
-        """The head's shape."""
-        return {"layers": self.layers, "hidden": self.hidden, "dropout": self.dropout}
+    def head(self) -> dict[str, Any]:
+        """The head's shape, as keyword arguments."""
+        return self.model_dump(include={"layers", "heads", "hidden", "dropout"})
 
 
 @dataclass(frozen=True)
@@ -160,9 +162,7 @@ def fit(
         watch: Called after every step.
     """
     torch.manual_seed(settings.seed)
-    head = PlanHead(
-        dimension, layers=settings.layers, hidden=settings.hidden, dropout=settings.dropout
-    )
+    head = PlanHead(dimension, **settings.head)
     weights = dict(head.named_parameters())
     optimizer = torch.optim.AdamW(
         weights.values(), lr=settings.learning_rate, weight_decay=settings.decay

@@ -14,8 +14,9 @@ _UNKNOWN = re.compile(
     r"no information|sorry|as an ai|n/?a|none)\b",
     re.I,
 )
-_AFTER_VERB = re.compile(
-    r"\b(?:is|was|are|were|by|in|called|named)\b (?:the |a |an )?(?P<rest>[^,.;:()]+)", re.I
+_SENTENCE = re.compile(r"\b(?:is|was|are|were|has|have|he|she|it|they)\b", re.I)
+_AFTER = re.compile(
+    r"\b(?:is|was|are|were|by|in|of|called|named)\b (?:the |a |an )?(?P<rest>[^,.;:()]+)", re.I
 )
 
 
@@ -29,7 +30,7 @@ def short_answer(text: str, question: str) -> str | None:
     """The name that a model's answer gives; None where it gives none.
 
     Of a sentence it is the first name that the question does not hold already; where there is none,
-    what follows its verb.
+    what follows its last verb or preposition.
 
     Args:
         text: What the model said.
@@ -39,14 +40,14 @@ def short_answer(text: str, question: str) -> str | None:
     line = next((line for line in lines if line), "")
     if not line or _UNKNOWN.search(line):
         return None
-    if len(line.split()) <= MAX_WORDS and not _AFTER_VERB.search(line):
+    if len(line.split()) <= MAX_WORDS and not _SENTENCE.search(line):
         return line if name_key(line) not in name_key(question) else None
     known = name_key(question)
     for start, end in names_in(line):
         name = line[start:end].strip(" \"'“”")
         if name_key(name) and name_key(name) not in known:
             return name
-    rest = _AFTER_VERB.search(line)
+    *_, rest = [None, *_AFTER.finditer(line)]
     if rest and len(rest["rest"].split()) <= MAX_WORDS and name_key(rest["rest"]) not in known:
         return rest["rest"].strip()
     return None
