@@ -18,6 +18,7 @@ from memedit.multihop.composition import MAX_WORDS, looks_composed
 from memedit.multihop.decision import ChainDecision
 from memedit.multihop.hops import Chain
 from memedit.multihop.walk import FactGraph, Walk
+from memedit.multihop.walk.comparing import comparison_in
 from memedit.multihop.walk.planner import Planner
 from memedit.multihop.walk.ranking import ComposedRanker, Ranker, VectorsOf
 from memedit.multihop.walk.resolving import Ask
@@ -90,6 +91,8 @@ class Composer:
         """Whether a question is worth walking for: by its words, or by where its edits lead."""
         if not len(self.graph) or not question or len(question.split()) > MAX_WORDS:
             return False
+        if comparison_in(question, self.graph, day):
+            return True
         subjects = self.graph.subjects_in(question)
         if not subjects and isinstance(self.ranker, Planner):
             span = unknown_name(question)

@@ -28,7 +28,9 @@ def decomposer(
     steps: Annotated[
         int | None, typer.Option(min=1, show_default="as shipped", help="How many steps.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Decides what is drawn.")] = 0,
+    seed: Annotated[
+        int | None, typer.Option(show_default="as shipped", help="Decides what is drawn.")
+    ] = None,
     without: Annotated[
         list[str] | None, typer.Option(help="A relation (such as P36) to leave out; repeatable.")
     ] = None,
@@ -44,8 +46,8 @@ def decomposer(
     from memedit.train.matching import Progress
     from memedit.train.planning import PlanSettings
 
-    chosen = {"seed": seed} | ({"steps": steps} if steps else {})
-    settings = PlanSettings(**chosen)
+    chosen = {"steps": steps, "seed": seed}
+    settings = PlanSettings(**{name: x for name, x in chosen.items() if x is not None})
     with output.working("Reading the data sets ..."):
         cases = read_cases(data)
         model = load_encoder(encoder or EMBEDDED_NAME)

@@ -57,13 +57,13 @@ class PlanSettings(BaseModel):
     dropout: float = Field(0.1, ge=0, lt=1)
     learning_rate: float = Field(6e-4, gt=0)
     decay: float = Field(0.02, ge=0)
-    steps: int = Field(2000, ge=1)
+    steps: int = Field(1500, ge=1)
     chains: int = Field(24, ge=1)
     composed: int = Field(40, ge=0)
-    compositions: int = Field(16000, ge=1)
+    compositions: int = Field(8000, ge=1)
     clip: float = Field(1.0, gt=0)
-    every: int = Field(50, ge=1)
-    seed: int = 0
+    every: int = Field(20, ge=1)
+    seed: int = 11
 
     @property
     def head(self) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from memedit.edit import Edit
 from memedit.multihop.walk import FactGraph, Walk
 from memedit.multihop.walk.inventory import Inventory
 from memedit.multihop.walk.planner import Plan, Planner
-from memedit.multihop.walk.ranking import ComposedRanker
+from memedit.multihop.walk.ranking import ComposedPaths, ComposedRanker
 from memedit.scope.names import NameIndex
 
 DAY = dt.date(2024, 6, 1)
@@ -32,7 +32,7 @@ class WordEncoder:
             vectors[row, 0] = 0.1
             for word in re.findall(r"\w+", text.lower()):
                 if word not in EMPTY:
-                    vectors[row, 1 + zlib.crc32(word[:5].encode()) % (self.dimension - 1)] += 1
+                    vectors[row, 1 + zlib.crc32(word[:4].encode()) % (self.dimension - 1)] += 1
         return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
@@ -77,10 +77,11 @@ capital | country > city | What is the capital of {}?; The capital of {} is
 class WordPlanner(Planner):
     """Reads plans by cutting questions at "of": each piece asks for the relation it is like."""
 
-    def __init__(self, encoder, floor=-3.0):
+    def __init__(self, encoder, floor=-13.0):
         self.encoder = encoder
         self.inventory = Inventory.read(RELATIONS, encoder)
         self.floor = floor
+        self.composed = ComposedPaths(encoder)
 
     def plans(self, questions):
         return [self.plan(question) for question in questions]
@@ -91,7 +92,7 @@ class WordPlanner(Planner):
         hops[: len(pieces)] = self.encoder.encode(pieces[:4]) if pieces else 0
         lengths = np.full(4, -9.0, dtype=np.float32)
         lengths[max(0, min(4, len(pieces)) - 1)] = 0.0
-        return Plan(hops, lengths, self)
+        return Plan(hops, lengths, self.encoder.encode([question])[0], self)
 
     def logits(self, hop, relations):
         vectors = [self.encoder.encode(list(words)) for words in relations]

@@ -150,3 +150,31 @@ def test_a_graph_forgets_what_is_dropped(graph_of):
     assert len(graph) == 1
     assert graph.entering("Samoa", DAY) == []
     assert graph.objects_in("Who lives in Samoa?") == []
+
+
+SPORTS = [
+    fact(name, "sport", sport, prompt="{} plays the sport of")
+    for name, sport in (("Ann Lee", "chess"), ("Bo Oh", "chess"), ("Cy Ray", "go"))
+]
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("Do Ann Lee and Bo Oh play the same sport?", "Yes"),
+        ("Do Ann Lee and Cy Ray play the same sport?", "No"),
+        ("How many of Ann Lee and Cy Ray play the sport of chess?", "1"),
+    ],
+)
+def test_what_is_the_same_is_told_where_both_are_known(walk_over, question, answer):
+    [chain] = walk_over(*SPORTS).answer_many([question])
+    assert chain.answer == answer
+    assert len(chain.hops) == 2
+
+
+def test_a_comparison_that_edits_do_not_settle_is_declined(walk_over):
+    ages = [fact(name, "age", age) for name, age in (("Ann Lee", "40"), ("Bo Oh", "50"))]
+    questions = ["Is the age of Ann Lee more than the age of Bo Oh?"]
+    [chain] = walk_over(*ages).answer_many(questions)
+    assert (chain.answer, chain.confident) == (None, True)
+    assert "compares" in chain.reason

@@ -1,9 +1,11 @@
 """The planner: ranks paths by the plan that the trained head reads from the question.
 
 For each hop the head gives a vector, which is compared with relations by themselves; so a path is
-scored hop by hop, no text is composed for it, and a relation's vector is made once. A hop's score
-says how the path's relation stands beside the best of all relations that are known for such
-questions: near 0 where it is the best, far below where another is meant.
+scored hop by hop and a relation's vector is made once. A hop's score says how the path's relation
+stands beside the best of all relations that are known for such questions: near 0 where it is the
+best, far below where another is meant. The few paths that fit the plan best are then also compared
+as a whole, as :class:`~memedit.multihop.walk.ranking.ComposedRanker` does: the one knows order and
+length, the other the wording, and they rarely fail together.
 """
 
 from __future__ import annotations
@@ -25,14 +27,16 @@ import torch
 from memedit.errors import EncoderError
 from memedit.multihop.walk.head import PlanHead
 from memedit.multihop.walk.inventory import Inventory
-from memedit.multihop.walk.ranking import Asked, VectorsOf, Words
+from memedit.multihop.walk.ranking import Asked, ComposedPaths, VectorsOf, Words
 from memedit.scope.encoder import Encoder, SentenceEncoder, Vectors
 from memedit.scope.matcher import tokens
 
 WEIGHTS_FILE = "head.safetensors"
 CONFIG_FILE = "decomposer.json"
 BATCH = 64
-SOFT = 6.0  # a path so many logits behind the best plan is as sure as 1 in e
+COMPARED = 12  # paths of a question that are compared as a whole
+WORDING = 15.0  # logits that a cosine of 1 between path and question is worth
+SOFT = 20.0  # a path so many logits short of a perfect one is as sure as 1 in e
 CACHED = 65_536  # relations' vectors kept in memory
 
 States = Callable[[Sequence[str]], tuple[torch.Tensor, torch.Tensor]]
@@ -45,11 +49,13 @@ class Plan:
     Attributes:
         hops: A unit vector for each hop, ``[MAX_HOPS, d]``, the entity's own hop first.
         lengths: Log-probabilities of one hop, two, and so on, ``[MAX_HOPS]``.
+        whole: The masked question's unit vector by the encoder, ``[d]``.
         planner: Who read it.
     """
 
     hops: Vectors
     lengths: Vectors
+    whole: Vectors
     planner: Planner
 
     @cached_property
@@ -78,6 +84,7 @@ class Planner:
         states: Token states and mask of texts, as the encoder the head was trained on gives them.
         vectors_of: Unit vectors of masked phrases by that encoder, ``[n, d]``.
         inventory: The common relations, encoded by it.
+        composed: Vectors of paths as texts, by it.
         floor: See :class:`~memedit.multihop.walk.ranking.Ranker`.
     """
 
@@ -87,11 +94,13 @@ class Planner:
         states: States,
         vectors_of: VectorsOf,
         inventory: Inventory,
+        composed: ComposedPaths,
         *,
         floor: float,
     ) -> None:
         self.head = head.train(mode=False)
         self.inventory = inventory
+        self.composed = composed
         self.floor = floor
         self._states = states
         self._vectors_of = vectors_of
@@ -120,7 +129,8 @@ class Planner:
         head.load_state_dict({name: weight.float() for name, weight in weights.items()})
         inventory = Inventory.load(encoder)
         states = states_of(encoder)
-        return cls(head, states, vectors_of, inventory, floor=float(about["floor"]))
+        composed = ComposedPaths(encoder)
+        return cls(head, states, vectors_of, inventory, composed, floor=float(about["floor"]))
 
     @staticmethod
     def shipped(encoder: Encoder, vectors_of: VectorsOf) -> Planner | None:
@@ -146,17 +156,28 @@ class Planner:
         found: dict[int, Plan] = {}
         for start in range(0, len(order), BATCH):
             rows = order[start : start + BATCH]
+            states, mask = self._states([questions[i] for i in rows])
             with torch.inference_mode():
-                hops, lengths = self.head(*self._states([questions[i] for i in rows]))
-            for i, vectors, some in zip(rows, hops.numpy(), lengths.numpy(), strict=True):
-                found[i] = Plan(vectors, some, self)
+                hops, lengths = self.head(states, mask)
+            for place, i in enumerate(rows):
+                whole = states[place][mask[place]].mean(0).numpy()
+                whole = whole / np.linalg.norm(whole)
+                found[i] = Plan(hops[place].numpy(), lengths[place].numpy(), whole, self)
         return [found[i] for i in range(len(questions))]
 
     def rank(
         self, asked: Sequence[Asked], paths: Sequence[Sequence[tuple[Words, ...]]]
     ) -> list[Vectors]:
-        """See :class:`~memedit.multihop.walk.ranking.Ranker`: the mean of hops and length."""
-        return [self._scores(cast(Plan, one), some) for one, some in zip(asked, paths, strict=True)]
+        """See :class:`~memedit.multihop.walk.ranking.Ranker`: plan and wording, at most 0."""
+        plans = [cast(Plan, one) for one in asked]
+        scores = [self._scores(plan, some) for plan, some in zip(plans, paths, strict=True)]
+        rows = [np.argsort(-some, kind="stable")[:COMPARED] for some in scores]
+        chosen = [[some[i] for i in best] for some, best in zip(paths, rows, strict=True)]
+        vectors = self.composed.vectors(chosen)
+        for plan, some, best, compared in zip(plans, scores, rows, vectors, strict=True):
+            some -= 2 * WORDING  # a path that is not compared is as unlike as can be
+            some[best] += WORDING * (1 + compared @ plan.whole)
+        return scores
 
     def _scores(self, plan: Plan, paths: Sequence[tuple[Words, ...]]) -> Vectors:
         by_place: list[dict[Words, float]] = []

@@ -63,6 +63,37 @@ class _Composed:
         return np.array([max(cosines[t] for t in words) for words in relations], dtype=np.float32)
 
 
+class ComposedPaths:
+    """Paths as texts, their relations' prompts in a row, encoded once and kept.
+
+    Args:
+        encoder: Encodes them.
+    """
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+        self._kept: OrderedDict[str, Vectors] = OrderedDict()
+
+    def vectors(self, paths: Sequence[Sequence[tuple[Words, ...]]]) -> list[Vectors]:
+        """Unit vectors of several questions' paths, ``[n, d]`` for each question."""
+        texts = [[composed(path) for path in some] for some in paths]
+        unique = dict.fromkeys(itertools.chain.from_iterable(texts))
+        missing = [text for text in unique if text not in self._kept]
+        if missing:
+            self._kept.update(zip(missing, self._encoder.encode(missing), strict=True))
+        for text in unique:
+            self._kept.move_to_end(text)
+        found = [self._stacked(some) for some in texts]
+        while len(self._kept) > CACHED:
+            self._kept.popitem(last=False)
+        return found
+
+    def _stacked(self, texts: Sequence[str]) -> Vectors:
+        if not texts:
+            return np.zeros((0, self._encoder.dimension), dtype=np.float32)
+        return np.stack([self._kept[text] for text in texts])
+
+
 class ComposedRanker:
     """Ranks a path by the cosine of its relations' prompts in a row with the masked question.
 
@@ -78,7 +109,7 @@ class ComposedRanker:
     def __init__(self, encoder: Encoder, vectors_of: VectorsOf) -> None:
         self._encoder = encoder
         self._vectors_of = vectors_of
-        self._kept: OrderedDict[str, Vectors] = OrderedDict()
+        self._paths = ComposedPaths(encoder)
 
     def sureness(self, score: float) -> float:
         """See :class:`Ranker`; the cosine."""
@@ -92,26 +123,13 @@ class ComposedRanker:
     def rank(
         self, asked: Sequence[Asked], paths: Sequence[Sequence[tuple[Words, ...]]]
     ) -> list[Vectors]:
-        """See :class:`Ranker`; every path's text is encoded once and kept."""
-        texts = [[composed(path) for path in some] for some in paths]
-        self._encode(dict.fromkeys(itertools.chain.from_iterable(texts)))
-        return [self._cosines(one, some) for one, some in zip(asked, texts, strict=True)]
-
-    def _cosines(self, asked: Asked, texts: Sequence[str]) -> Vectors:
-        assert isinstance(asked, _Composed)
-        if not texts:
-            return np.zeros(0, dtype=np.float32)
-        cosines: Vectors = np.stack([self._kept[text] for text in texts]) @ asked.vector
-        return cosines
-
-    def _encode(self, texts: dict[str, None]) -> None:
-        missing = [text for text in texts if text not in self._kept]
-        if missing:
-            self._kept.update(zip(missing, self._encoder.encode(missing), strict=True))
-        for text in texts:
-            self._kept.move_to_end(text)
-        while len(self._kept) > max(CACHED, len(texts)):
-            self._kept.popitem(last=False)
+        """See :class:`Ranker`."""
+        vectors = self._paths.vectors(paths)
+        return [
+            some @ one.vector
+            for one, some in zip(asked, vectors, strict=True)
+            if isinstance(one, _Composed)
+        ]
 
 
 def composed(path: Sequence[Words]) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 
 from memedit.multihop.hops import Chain, Hop
 from memedit.multihop.walk.answers import listed
+from memedit.multihop.walk.comparing import compared, comparison_in
 from memedit.multihop.walk.graph import Edge, FactGraph
 from memedit.multihop.walk.planner import Plan, Planner
 from memedit.multihop.walk.ranking import Asked, Ranker
@@ -83,7 +84,18 @@ class Walk:
         asked = self.ranker.read([entity.masked for entity in entities]) if entities else []
         best = self._best(entities, asked)
         chains = {i: self._chain(best.get(i)) for i in range(len(questions))}
-        return list((chains | self._resolved(entities, asked, chains)).values())
+        chains |= self._resolved(entities, asked, chains)
+        return list((chains | self._compared(questions)).values())
+
+    def _compared(self, questions: Sequence[str]) -> dict[int, Chain]:
+        """The chains of questions that compare or count, which no path answers."""
+        found = {}
+        for i, question in enumerate(questions):
+            comparison = comparison_in(question, self.graph, self.day)
+            chain = comparison and compared(comparison, self.ranker)
+            if chain:
+                found[i] = chain
+        return found
 
     # -- entities --------------------------------------------------------------------------------
 
