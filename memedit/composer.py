@@ -19,6 +19,7 @@ from memedit.multihop.decision import ChainDecision
 from memedit.multihop.hops import Chain
 from memedit.multihop.walk import FactGraph, Walk
 from memedit.multihop.walk.comparing import comparison_in
+from memedit.multihop.walk.inverse import asks_backwards
 from memedit.multihop.walk.planner import Planner
 from memedit.multihop.walk.ranking import ComposedRanker, Ranker, VectorsOf
 from memedit.multihop.walk.resolving import Ask
@@ -103,7 +104,15 @@ class Composer:
             return False
         if any(self._goes_further(mention, day) for mention in subjects):
             return True
-        return not decision.edits and bool(self.graph.objects_in(question))
+        return not decision.edits and self._may_lead_back(question, day)
+
+    def _may_lead_back(self, question: str, day: dt.date) -> bool:
+        """Whether a question asks for the subject of an edit whose object it names."""
+        return any(
+            asks_backwards(_masked(question, mention), edge.edit.prompt)
+            for mention in self.graph.objects_in(question)
+            for edge in self.graph.entering(mention.name, day)
+        )
 
     def _goes_further(self, mention: Mention, day: dt.date) -> bool:
         """Whether an edit of the subject has an object that is itself the subject of an edit."""

@@ -179,6 +179,13 @@ class Planner:
             some[best] += WORDING * (1 + compared @ plan.whole)
         return scores
 
+    def wording(
+        self, asked: Sequence[Asked], paths: Sequence[Sequence[tuple[Words, ...]]]
+    ) -> list[Vectors]:
+        """See :class:`~memedit.multihop.walk.ranking.Ranker`."""
+        vectors = self.composed.vectors(paths)
+        return [some @ cast(Plan, one).whole for one, some in zip(asked, vectors, strict=True)]
+
     def _scores(self, plan: Plan, paths: Sequence[tuple[Words, ...]]) -> Vectors:
         by_place: list[dict[Words, float]] = []
         for place in range(len(plan.hops)):

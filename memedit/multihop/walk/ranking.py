@@ -48,6 +48,11 @@ class Ranker(Protocol):
     ) -> list[Vectors]:
         """The score of every path of every question, comparable over lengths and questions."""
 
+    def wording(
+        self, asked: Sequence[Asked], paths: Sequence[Sequence[tuple[Words, ...]]]
+    ) -> list[Vectors]:
+        """The cosine of every path, as a text, with its question."""
+
 
 @dataclass(frozen=True)
 class _Composed:
@@ -121,6 +126,12 @@ class ComposedRanker:
         return [_Composed(vector, self._vectors_of) for vector in vectors]
 
     def rank(
+        self, asked: Sequence[Asked], paths: Sequence[Sequence[tuple[Words, ...]]]
+    ) -> list[Vectors]:
+        """See :class:`Ranker`."""
+        return self.wording(asked, paths)
+
+    def wording(
         self, asked: Sequence[Asked], paths: Sequence[Sequence[tuple[Words, ...]]]
     ) -> list[Vectors]:
         """See :class:`Ranker`."""

@@ -16,11 +16,13 @@ from memedit.multihop.hops import Chain, Hop
 from memedit.multihop.walk.answers import listed
 from memedit.multihop.walk.comparing import compared, comparison_in
 from memedit.multihop.walk.graph import Edge, FactGraph
+from memedit.multihop.walk.inverse import LIKE, asks_backwards
 from memedit.multihop.walk.planner import Plan, Planner
 from memedit.multihop.walk.ranking import Asked, Ranker
 from memedit.multihop.walk.resolving import NEAR, Ask, Resolver, Start
 from memedit.multihop.walk.trails import Trail, trails_from
 from memedit.scope.classifier import unknown_name
+from memedit.scope.encoder import Vectors
 from memedit.scope.names import Mention
 from memedit.scope.reading import reading_of
 
@@ -108,22 +110,28 @@ class Walk:
             (mention, self.graph.edges_of(mention.edit_ids, self.day))
             for mention in self.graph.subjects_in(question)
         ]
-        found += [
-            (mention, self.graph.entering(mention.name, self.day))
-            for mention in self.graph.objects_in(question)
-        ]
-        found = [(mention, edges) for mention, edges in found if edges]
-        span = None if found else unknown_name(question)
-        if span and self._reads_plans:
-            name = question[slice(*span)]
-            found = [(Mention(*span, name, name, "variant", ()), ())]
+        found += [(mention, ()) for mention in self.graph.objects_in(question)]
         whole = (0, len(question))
         entities = [
-            Entity(place, mention, reading_of(question, whole, mention).text, tuple(edges))
+            Entity(place, mention, text, self._start(mention, edges, text))
             for mention, edges in found
+            for text in [reading_of(question, whole, mention).text]
         ]
+        entities = [entity for entity in entities if entity.start]
+        span = None if entities else unknown_name(question)
+        if span and self._reads_plans:
+            name = question[slice(*span)]
+            mention = Mention(*span, name, name, "variant", ())
+            entities = [Entity(place, mention, reading_of(question, whole, mention).text, ())]
         entities.sort(key=lambda e: e.mention.start - e.mention.end)
         return entities[:MAX_ENTITIES]
+
+    def _start(self, mention: Mention, edges: Sequence[Edge], masked: str) -> tuple[Edge, ...]:
+        """The edges a chain may begin with: those of a subject, or backwards those of an object."""
+        if edges:
+            return tuple(edges)
+        back = self.graph.entering(mention.name, self.day)
+        return tuple(edge for edge in back if asks_backwards(masked, edge.edit.prompt))
 
     @property
     def _reads_plans(self) -> bool:
@@ -137,7 +145,7 @@ class Walk:
             trails_from(self.graph, entity.start, read, self.day)
             for entity, read in zip(entities, asked, strict=True)
         ]
-        scores = self.ranker.rank(asked, [[t.words for t in some] for some in trails])
+        scores = self._scores(asked, trails)
         best: dict[int, Ranked] = {}
         for entity, some, values in zip(entities, trails, scores, strict=True):
             if not some:
@@ -147,6 +155,18 @@ class Walk:
             if entity.question not in best or ranked.score > best[entity.question].score:
                 best[entity.question] = ranked
         return best
+
+    def _scores(self, asked: Sequence[Asked], trails: Sequence[Sequence[Trail]]) -> list[Vectors]:
+        """The score of every trail; one that begins backwards is out unless its words fit."""
+        paths = [[trail.words for trail in some] for some in trails]
+        scores = self.ranker.rank(asked, paths)
+        back = [bool(some) and some[0].steps[0][0].inverse for some in trails]
+        if any(back):
+            cosines = self.ranker.wording(asked, paths)
+            for values, likeness, inverse in zip(scores, cosines, back, strict=True):
+                if inverse:
+                    values[likeness < LIKE] = -np.inf
+        return scores
 
     def _chain(self, ranked: Ranked | None) -> Chain:
         if ranked is None:
