@@ -16,10 +16,11 @@ LIKE = 0.7  # cosine of question and inverted relation from which they may ask t
 _BY = re.compile(r"\bby$")
 _DOES_IT = rf"\b(?:do|does|did|has|have|had) {MASK}\b"
 _BY_IT = rf"\bby (?:the )?{MASK}\b"
-# "who plays it", "which player was born in it": what is asked for is the subject of the verb.
+# "who plays it", "which player was born in it", "the team that plays in it": what is asked for is the subject of the verb.
 _SUBJECT_FIRST = re.compile(
-    r"^\W*(?:who|(?:what|which)(?: [\w-]+){1,3}?)\s+"
-    rf"(?!(?:do|does|did|can|could|will|would|{MASK})\b|(?:is|was|are|were|has|had) {MASK}\b)"
+    r"(?:\b(?:who|that)|^\W*(?:what|which)(?: (?!(?:is|was|are|were)\b)[\w-]+){1,3}?)\s+"
+    r"(?!(?:do|does|did|can|could|will|would)\b|(?:is|was|are|were) the\b)"
+    rf"(?!(?:(?:is|was|are|were|has|had) )?{MASK}\b)"
     rf"\w+\b.*\b{MASK}\b",
     re.I,
 )
@@ -43,4 +44,4 @@ def asks_backwards(masked: str, prompt: str) -> bool:
         return bool(re.search(rf"{_DOES_IT}|{_BY_IT}", masked, re.I))
     if not cloze.startswith("{}"):  # "the capital of {} is": only in the forms above
         return False
-    return bool(_SUBJECT_FIRST.match(masked)) and not re.search(_BY_IT, masked, re.I)
+    return bool(_SUBJECT_FIRST.search(masked)) and not re.search(_BY_IT, masked, re.I)
