@@ -16,7 +16,8 @@ LIKE = 0.7  # cosine of question and inverted relation from which they may ask t
 _BY = re.compile(r"\bby$")
 _DOES_IT = rf"\b(?:do|does|did|has|have|had) {MASK}\b"
 _BY_IT = rf"\bby (?:the )?{MASK}\b"
-# "who plays it", "which player was born in it", "the team that plays in it": what is asked for is the subject of the verb.
+# "who plays it", "which player was born in it", "the team that plays in it": what is asked for is
+# the subject of the verb.
 _SUBJECT_FIRST = re.compile(
     r"(?:\b(?:who|that)|^\W*(?:what|which)(?: (?!(?:is|was|are|were)\b)[\w-]+){1,3}?)\s+"
     r"(?!(?:do|does|did|can|could|will|would)\b|(?:is|was|are|were) the\b)"
