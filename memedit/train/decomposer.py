@@ -78,14 +78,14 @@ def train_decomposer(
     reader.read([q.question for q in (*walked.questions, *composed.questions)])
     trained_on = Family(chosen, _without(walked, without), walked.kin)
     tables = {
-        "chains": (settings.chains, table_of(trained_on, chosen, encoder)),
-        "composed": (settings.composed, table_of(composed, composed.questions, encoder)),
+        "chains": (settings.chains, table_of(trained_on, chosen, reader)),
+        "composed": (settings.composed, table_of(composed, composed.questions, reader)),
     }
     tables = {name: (size, table) for name, (size, table) in tables.items() if size}
     key = _key(settings, encoder, trained_on)
     checkpoint = Checkpoint(out / "training.pt", key)
     head, progress = fit(tables, reader, encoder.dimension, settings, checkpoint, watch)
-    everything = table_of(walked, walked.questions, encoder)
+    everything = table_of(walked, walked.questions, reader)
     sides = ("train", "seen", "chain", "relation")
     figures = {}
     for side in sides:

@@ -107,18 +107,28 @@ class Reader:
         if path is not None and path.is_file():
             self._kept = torch.load(path, weights_only=True)
 
-    def read(self, texts: Sequence[str]) -> None:
-        """Reads what has not been read; alike lengths together."""
+    def read(self, texts: Sequence[str], *, pooled: bool = False) -> None:
+        """Reads what has not been read; alike lengths together.
+
+        Args:
+            texts: The texts.
+            pooled: Whether their means will do, as for relations.
+        """
         missing = sorted({text for text in texts if text not in self._kept}, key=len)
         for start in range(0, len(missing), _READ):
             chunk = missing[start : start + _READ]
             states, mask = self._states(chunk)
             for text, rows, real in zip(chunk, states, mask, strict=True):
-                self._kept[text] = rows[real].half()
+                own = rows[real]
+                self._kept[text] = (own.mean(0, keepdim=True) if pooled else own).half()
         if missing and self._path is not None:
             partial = self._path.with_suffix(".partial")
             torch.save(self._kept, partial)
             partial.replace(self._path)
+
+    def vectors(self, texts: Sequence[str]) -> Tensor:
+        """Unit vectors of texts that have been read, as the encoder pools: ``[n, d]``."""
+        return F.normalize(torch.stack([self._kept[t].float().mean(0) for t in texts]), dim=-1)
 
     def batch(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Padded states ``[n, t, d]`` float32 and their mask ``[n, t]``."""
@@ -128,12 +138,13 @@ class Reader:
         return padded, torch.arange(padded.shape[1])[None, :] < lengths[:, None]
 
 
-def table_of(family: Family, questions: Sequence[Planned], encoder: SentenceEncoder) -> Table:
-    """A family's questions and its relations' vectors."""
+def table_of(family: Family, questions: Sequence[Planned], reader: Reader) -> Table:
+    """A family's questions, which the reader has read, and its relations' vectors."""
     names = [name for name in sorted(family.told) if family.told[name]]
     rows = {name: i for i, name in enumerate(names)}
     texts = [text for name in names for text in family.told[name]]
-    vectors = torch.from_numpy(encoder.encode(texts))
+    reader.read(texts, pooled=True)
+    vectors = reader.vectors(texts)
     sizes = [len(family.told[name]) for name in names]
     kin = torch.zeros(len(names), len(names), dtype=torch.bool)
     for name in names:

@@ -1,4 +1,4 @@
-"""Multi-hop questions through the edited model: real encoder, SQLite and FAISS, a scripted model."""
+"""Multi-hop questions through the edited model: the real encoder, a scripted language model."""
 
 from __future__ import annotations
 

@@ -94,8 +94,8 @@ class Walk:
         found = {}
         for i, question in enumerate(questions):
             comparison = comparison_in(question, self.graph, self.day)
-            chain = comparison and compared(comparison, self.ranker)
-            if chain:
+            chain = None if comparison is None else compared(comparison, self.ranker)
+            if chain is not None:
                 found[i] = chain
         return found
 
