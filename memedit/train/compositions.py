@@ -21,6 +21,7 @@ from memedit.train.wordings import bank_entries
 LENGTHS = (0.2, 0.32, 0.28, 0.2)
 POSSESSIVE = 0.3  # of the names that may also be said as "X's mother"
 MAX_CHARS = 240
+MAX_TOLD = 3  # clozes, and questions, in which an edit may tell a relation
 _NAMES = re.compile(r"^The (?P<name>.*\{\}.*) (?:is|was|are|were)$")
 _OF = re.compile(r"^(?P<head>[a-z]+(?: [a-z]+){0,2}) of \{\}$")
 
@@ -33,7 +34,7 @@ class Part:
         name: The relation.
         names: Phrases that name the object: "the mother of {}".
         questions: Questions for the object.
-        told: All its wordings as edits may have them, masked.
+        told: Wordings as edits may have them, masked.
     """
 
     name: str
@@ -60,7 +61,7 @@ def parts() -> list[Part]:
     found = []
     for entry in bank_entries():
         names = [m["name"] for cloze in entry["clozes"] if (m := _NAMES.match(cloze))]
-        told = [masked(t) for key in ("clozes", "questions") for t in entry[key]]
+        told = [masked(t) for key in ("clozes", "questions") for t in entry[key][:MAX_TOLD]]
         if names:
             phrases = tuple(f"the {name}" for name in names)
             found.append(Part(entry["name"], phrases, tuple(entry["questions"]), tuple(told)))

@@ -20,17 +20,6 @@ SMALL = PlanSettings(
 )
 
 
-class WordStates:
-    """An encoder whose token states are the words' own vectors."""
-
-    dimension = WIDTH
-    fingerprint = "states"
-
-    def encode(self, texts, *, progress=None):
-        vectors = np.stack([sum(VECTORS[w] for w in text.split()) for text in texts])
-        return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
-
-
 VECTORS = {
     word: np.random.default_rng(i).standard_normal(WIDTH).astype(np.float32)
     for i, word in enumerate([*NAMES, "of", "it"])
@@ -63,7 +52,7 @@ def family():
 
 def trained(family, reader, tmp_path, settings=SMALL, *, steps=None):
     reader.read([question.question for question in family.questions])
-    table = table_of(family, family.questions, WordStates())
+    table = table_of(family, family.questions, reader)
     checkpoint = Checkpoint(tmp_path / "training.pt", "key")
     stop = steps or settings.steps
 
@@ -101,7 +90,7 @@ def test_an_interrupted_training_ends_where_a_whole_one_does(family, reader, tmp
 
 def test_another_trainings_state_is_refused(family, reader, tmp_path):
     trained(family, reader, tmp_path, SMALL.model_copy(update={"steps": 20}))
-    table = table_of(family, family.questions, WordStates())
+    table = table_of(family, family.questions, reader)
     with pytest.raises(TrainingError, match="another"):
         fit(
             {"c": (24, table)},
