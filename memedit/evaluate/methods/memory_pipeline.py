@@ -16,6 +16,7 @@ from memedit.memory import EditMemory
 from memedit.models.prompts import prompt_hash
 from memedit.models.roles import in_front
 from memedit.multihop.decision import ChainDecision
+from memedit.multihop.walk.planner import shipped_fingerprint
 from memedit.pipeline import EditedModel
 from memedit.scope.conformal import DEFAULT_RATE
 from memedit.scope.decision import Decision
@@ -51,6 +52,7 @@ class MemoryPipeline:
             "threshold": f"calibrated to {DEFAULT_RATE}" if threshold is None else threshold,
             "encoder": self.encoder.fingerprint,
             "matcher": matcher.fingerprint if matcher else None,
+            "decomposer": shipped_fingerprint(),
             "prompt": prompt_hash(self.edited.role.prompt),
             "adapter": self.edited.role.adapter,
         }

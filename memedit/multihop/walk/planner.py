@@ -261,6 +261,8 @@ def read_about(folder: Path) -> Mapping[str, Any]:
     return about
 
 
-def fingerprint(folder: Path) -> str:
-    """Names a decomposer's weights."""
-    return hashlib.sha256((folder / WEIGHTS_FILE).read_bytes()).hexdigest()[:16]
+def shipped_fingerprint() -> str | None:
+    """Names the weights of the decomposer that ships with memedit; None where none does."""
+    with resources.as_file(resources.files("memedit.multihop").joinpath("trained")) as folder:
+        file = folder / WEIGHTS_FILE
+        return hashlib.sha256(file.read_bytes()).hexdigest()[:16] if file.is_file() else None
