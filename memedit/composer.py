@@ -8,6 +8,7 @@ more than a look at its words.
 from __future__ import annotations
 
 import datetime as dt
+import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -109,9 +110,10 @@ class Composer:
     def _may_lead_back(self, question: str, day: dt.date) -> bool:
         """Whether a question asks for the subject of an edit whose object it names."""
         return any(
-            asks_backwards(_masked(question, mention), edge.edit.prompt)
+            self.graph.entering(
+                mention.name, day, functools.partial(asks_backwards, _masked(question, mention))
+            )
             for mention in self.graph.objects_in(question)
-            for edge in self.graph.entering(mention.name, day)
         )
 
     def _goes_further(self, mention: Mention, day: dt.date) -> bool:

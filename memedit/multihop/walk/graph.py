@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -23,6 +23,7 @@ from memedit.text import name_key, words
 FACT_TAG = "fact"  # an edit that carries it says what was true before, and changes nothing
 MAX_VARIANTS = 2  # spellings of a name that are tried
 SAME_NAME = 0.9  # likeness from which another spelling is the same name
+MAX_BACK = 256  # edges into one object that are looked at
 MAX_MEMBERS = 16  # of one relation, such as everybody who plays a sport
 _LIST = re.compile(r"\s*(?:,|;|\band\b|&)\s*")
 _SLOT = re.compile(r"\{\}(?:['’]s)?")
@@ -86,7 +87,8 @@ class FactGraph:
         self._edges: dict[str, Edge] = {}
         self._objects = NameIndex()
         self._by_object: dict[str, dict[str, Edge]] = defaultdict(dict)
-        self._nodes: dict[str, tuple[str, ...]] = {}
+        self._nodes: dict[str, tuple[str, ...]] = {}  # what names stand for, as far as asked
+        self._relations: list[tuple[str, ...]] | None = None
 
     def __len__(self) -> int:
         return len(self._edges)
@@ -102,7 +104,7 @@ class FactGraph:
             if key not in self._by_object:
                 self._objects.add(key, [edit.target_new])
             self._by_object[key][edit.id] = Edge(edit, order, inverse=True)
-        self._nodes.clear()
+        self._changed()
 
     def drop(self, edit_id: str) -> None:
         """Takes an edit out; unknown ids are ignored."""
@@ -114,7 +116,7 @@ class FactGraph:
         if not self._by_object[key]:
             del self._by_object[key]
             self._objects.remove(key)
-        self._nodes.clear()
+        self._changed()
 
     def subjects_in(self, text: str) -> list[Mention]:
         """Where a text names live subjects; spelt almost so, where none is named as given."""
@@ -139,15 +141,27 @@ class FactGraph:
         """The edges of some edits; of each subject and relation the one that holds on the day."""
         return newest((self._edges[i] for i in edit_ids if i in self._edges), day)
 
-    def entering(self, name: str, day: dt.date) -> list[Edge]:
-        """The edges into an object, to be followed backwards; none that a newer edit replaces."""
+    def entering(
+        self, name: str, day: dt.date, asked: Callable[[str], bool] = lambda prompt: True
+    ) -> list[Edge]:
+        """The edges into an object, to be followed backwards; none that a newer edit replaces.
+
+        Args:
+            name: The object.
+            day: The day on which they hold.
+            asked: Whether the relation of a prompt is asked for backwards.
+        """
         found = self._by_object.get(name_key(name), {}).values()
-        edges = [edge for edge in found if edge.edit.holds_on(day)]
-        return [edge for edge in edges if self._stands(edge, day)]
+        wanted = {prompt for prompt in {edge.edit.prompt for edge in found} if asked(prompt)}
+        edges = [e for e in found if e.edit.prompt in wanted and e.edit.holds_on(day)]
+        return [edge for edge in edges[:MAX_BACK] if self._stands(edge, day)]
 
     def relations(self) -> list[tuple[str, ...]]:
         """The wordings of every relation that some live edit has."""
-        return list({edge.relation: edge.phrases for edge in self._edges.values()}.values())
+        if self._relations is None:
+            found = {edge.relation: edge.phrases for edge in self._edges.values()}
+            self._relations = list(found.values())
+        return self._relations
 
     def members(self, name: str) -> list[str]:
         """The names an object stands for: several where it lists known ones, else itself."""
@@ -157,6 +171,10 @@ class FactGraph:
         if len(parts) < 2 or not all(part[0].isupper() for part in parts):
             return [name]
         return parts[:MAX_MEMBERS] if any(self._ids_of(part) for part in parts) else [name]
+
+    def _changed(self) -> None:
+        self._nodes.clear()
+        self._relations = None
 
     def _stands(self, edge: Edge, day: dt.date) -> bool:
         """Whether no other live edit of the same key has taken the place of the edge's."""

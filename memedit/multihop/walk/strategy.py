@@ -7,6 +7,7 @@ by hop, and the base model asked where no edit is.
 from __future__ import annotations
 
 import datetime as dt
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -130,8 +131,8 @@ class Walk:
         """The edges a chain may begin with: those of a subject, or backwards those of an object."""
         if edges:
             return tuple(edges)
-        back = self.graph.entering(mention.name, self.day)
-        return tuple(edge for edge in back if asks_backwards(masked, edge.edit.prompt))
+        backwards = functools.partial(asks_backwards, masked)
+        return tuple(self.graph.entering(mention.name, self.day, backwards))
 
     @property
     def _reads_plans(self) -> bool:
