@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from safetensors.torch import save_file
@@ -20,7 +20,7 @@ from memedit.scope.encoder import SentenceEncoder
 from memedit.train.checkpoint import Checkpoint
 from memedit.train.matching import Watch
 from memedit.train.planning import PlanSettings, Reader, fit, plans_right, table_of
-from memedit.train.plans import Family, chains, composed_family
+from memedit.train.plans import Family, Side, chains, composed_family
 
 DATASETS = ("mquake_hard", "mquake")
 FLOOR = -18.0  # see Ranker.floor; paths that are asked for lie above it
@@ -86,9 +86,8 @@ def train_decomposer(
     checkpoint = Checkpoint(out / "training.pt", key)
     head, progress = fit(tables, reader, encoder.dimension, settings, checkpoint, watch)
     everything = table_of(walked, walked.questions, reader)
-    sides = ("train", "seen", "chain", "relation")
     figures = {}
-    for side in sides:
+    for side in get_args(Side):
         asked = [question for question in walked.on(side) if question.case]
         if asked:
             right = plans_right(head, reader, everything, asked)

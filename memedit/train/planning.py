@@ -151,7 +151,7 @@ def table_of(family: Family, questions: Sequence[Planned], reader: Reader) -> Ta
         for other in family.kin.get(name, ()):
             if other in rows:
                 kin[rows[name], rows[other]] = True
-    return Table(list(questions), rows, list(vectors.split(sizes)), kin)
+    return Table(list(questions), rows, list(torch.split(vectors, sizes)), kin)
 
 
 def fit(
@@ -240,7 +240,7 @@ def plans_right(
     for start in range(0, len(questions), _READ):
         chunk = questions[start : start + _READ]
         hops, lengths = head(*reader.batch([question.question for question in chunk]))
-        likeness = head.likeness(hops, relations).split(sizes, dim=-1)
+        likeness = torch.split(head.likeness(hops, relations), sizes, dim=-1)
         best = torch.stack([scores.amax(-1) for scores in likeness], dim=-1).argmax(-1)
         counts = lengths.argmax(-1) + 1
         for question, row, count in zip(chunk, best.tolist(), counts.tolist(), strict=True):
