@@ -66,7 +66,7 @@ def train_decomposer(
         TrainingError: There is nothing to train on, or the state is another training's.
     """
     walked = chains(cases, without=without)
-    composed = composed_family(settings.compositions, settings.seed)
+    composed = composed_family(settings.compositions, settings.seed, walked, without=without)
     chosen = walked.on("train")
     if not any(question.case for question in chosen):
         raise TrainingError(

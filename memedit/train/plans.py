@@ -18,6 +18,45 @@ from memedit.train.compositions import compositions, parts, told_of
 from memedit.train.split import bucket, chain_is_dev
 from memedit.train.wordings import bank
 
+# Relations of the bank that ask for the same as one of MQuAKE's. What edits call it there is a
+# wording of the bank's relation too, so that compositions, which know no usual chains, teach it.
+COUNTERPARTS: Mapping[str, tuple[str, ...]] = {
+    "P6": ("head of government",),
+    "P19": ("place of birth",),
+    "P20": ("place of death",),
+    "P26": ("spouse",),
+    "P27": ("country of citizenship",),
+    "P30": ("continent",),
+    "P35": ("head of state",),
+    "P36": ("capital",),
+    "P37": ("official language",),
+    "P40": ("child",),
+    "P50": ("author",),
+    "P69": ("alma mater",),
+    "P106": ("occupation",),
+    "P108": ("employer",),
+    "P112": ("founder", "founder of group", "founder of religion"),
+    "P136": ("genre of music",),
+    "P140": ("religion",),
+    "P159": ("headquarters",),
+    "P169": ("chief executive officer",),
+    "P170": ("creator of character",),
+    "P175": ("song performer",),
+    "P176": ("device manufacturer",),
+    "P178": ("software developer",),
+    "P286": ("head coach",),
+    "P407": ("original language",),
+    "P413": ("playing position",),
+    "P449": ("original broadcaster",),
+    "P488": ("chairperson",),
+    "P495": ("country of origin of work",),
+    "P641": ("sport",),
+    "P740": ("city of formation", "founding place"),
+    "P800": ("notable work",),
+    "P937": ("city of work",),
+    "P1037": ("manager",),
+}
+
 # train: trained on. seen: another subject, a chain that is trained on. chain: a chain that is not.
 # relation: a chain with a relation that is left out of training altogether.
 Side = Literal["train", "seen", "chain", "relation"]
@@ -87,12 +126,27 @@ def chains(cases: Iterable[Case], *, without: Collection[str] = ()) -> Family:
     return family
 
 
-def composed_family(count: int, seed: int) -> Family:
-    """Compositions of the bank's relations."""
-    written = parts()
+def composed_family(
+    count: int, seed: int, walked: Family | None = None, *, without: Collection[str] = ()
+) -> Family:
+    """Compositions of the bank's relations.
+
+    Args:
+        count: How many.
+        seed: Decides what is drawn.
+        walked: MQuAKE's questions, whose wordings are added to those of the same relations.
+        without: MQuAKE's relations that are left out of training, and so their counterparts.
+    """
+    gone = {name for relation in without for name in COUNTERPARTS.get(relation, ())}
+    written = [part for part in parts() if part.name not in gone]
+    told = {name: list(wordings) for name, wordings in told_of(written).items()}
+    for relation, names in COUNTERPARTS.items():
+        for name in names:
+            if name in told and walked is not None:
+                told[name] += walked.told.get(relation, [])
     return Family(
         [Planned(c.question, c.relations) for c in compositions(written, count, seed)],
-        {name: list(told) for name, told in told_of(written).items()},
+        told,
         {relation.name: relation.kin for relation in bank()},
     )
 

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from memedit.evaluate.cases import Case, Query
-from memedit.train.plans import chains, composed_family
+from memedit.train.compositions import parts
+from memedit.train.plans import COUNTERPARTS, chains, composed_family
 from memedit.train.split import bucket, chain_is_dev
 from tests.multihop.conftest import fact
 
@@ -70,6 +71,18 @@ def test_cases_without_a_chain_are_passed_over():
     bare = case()
     hops = tuple(Query(q.prompt, q.kind, q.answers, meta={"hop": 0}) for q in bare.queries)
     assert chains([Case("bare", bare.edits, hops)]).questions == []
+
+
+def test_counterparts_are_relations_of_the_bank():
+    names = {part.name for part in parts()}
+    assert {name for counterparts in COUNTERPARTS.values() for name in counterparts} <= names
+
+
+def test_what_edits_call_a_relation_is_a_wording_of_its_counterpart():
+    walked = chains([case(relations=("P50", "P27"))])
+    told = composed_family(5, seed=3, walked=walked).told
+    assert "P50 of it is" in told["author"]
+    assert "author" not in composed_family(5, seed=3, walked=walked, without={"P50"}).told
 
 
 def test_compositions_have_wordings_for_every_relation():
