@@ -88,6 +88,8 @@ class Planner:
         floor: See :class:`~memedit.multihop.walk.ranking.Ranker`.
     """
 
+    misfit = 4.0  # logits
+
     def __init__(
         self,
         head: PlanHead,

@@ -37,6 +37,10 @@ class Ranker(Protocol):
     def floor(self) -> float:
         """The least score of a path that may be what a question asks."""
 
+    @property
+    def misfit(self) -> float:
+        """What it costs a path to end at another kind of thing than the question asks for."""
+
     def sureness(self, score: float) -> float:
         """A path's score as something from 0 to 1."""
 
@@ -110,6 +114,7 @@ class ComposedRanker:
     """
 
     floor = LIKELY
+    misfit = 0.25
 
     def __init__(self, encoder: Encoder, vectors_of: VectorsOf) -> None:
         self._encoder = encoder

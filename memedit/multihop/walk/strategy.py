@@ -18,6 +18,7 @@ from memedit.multihop.walk.answers import listed
 from memedit.multihop.walk.comparing import compared, comparison_in
 from memedit.multihop.walk.graph import Edge, FactGraph
 from memedit.multihop.walk.inverse import LIKE, asks_backwards
+from memedit.multihop.walk.kinds import ends_elsewhere
 from memedit.multihop.walk.planner import Plan, Planner
 from memedit.multihop.walk.ranking import Asked, Ranker
 from memedit.multihop.walk.resolving import NEAR, Ask, Resolver, Start
@@ -147,6 +148,10 @@ class Walk:
             for entity, read in zip(entities, asked, strict=True)
         ]
         scores = self._scores(asked, trails)
+        for entity, some, values in zip(entities, trails, scores, strict=True):
+            for row, trail in enumerate(some):
+                if ends_elsewhere(entity.masked, trail.words[-1][0]):
+                    values[row] -= self.ranker.misfit
         best: dict[int, Ranked] = {}
         for entity, some, values in zip(entities, trails, scores, strict=True):
             if not some:
