@@ -25,7 +25,8 @@ _TELLS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         (
             "who",
             r"\b(?:by|married to|spouse|child|director|manager|author|coach|chairperson|"
-            r"chief executive officer|head of state|head of the|creator|founder|company that produced)\b",
+            r"chief executive officer|head of state|head of the|creator|founder|"
+            r"company that produced)\b",
         ),
     )
 )

@@ -150,7 +150,8 @@ class Walk:
         scores = self._scores(asked, trails)
         for entity, some, values in zip(entities, trails, scores, strict=True):
             for row, trail in enumerate(some):
-                if ends_elsewhere(entity.masked, trail.words[-1][0]):
+                back = trail.steps[-1][0].inverse  # its words tell what it comes from
+                if not back and ends_elsewhere(entity.masked, trail.words[-1][0]):
                     values[row] -= self.ranker.misfit
         best: dict[int, Ranked] = {}
         for entity, some, values in zip(entities, trails, scores, strict=True):
