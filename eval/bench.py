@@ -9,13 +9,11 @@ run again: a run that was stopped goes on with the same command.
 from __future__ import annotations
 
 import argparse
-import datetime as dt
 import hashlib
 import json
 import multiprocessing
 import shlex
 import sys
-import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -30,7 +28,7 @@ import scope_text
 import speed
 from product import Setting
 
-from memedit.evaluate.machine import code_version, commit, machine, peak_rss_mb
+from memedit.evaluate.machine import code_version, machine
 
 SECTIONS = {
     "counterfact": scope.counterfact,
@@ -64,8 +62,7 @@ def main() -> None:
     )
     data = record.checksums(sorted(args.data.rglob("*.gz")))
     key = digest(setting, data)
-    report = json.loads(args.out.read_text()) if args.out.exists() else {"sections": {}}
-    report |= {"machine": machine(), "data": data}
+    report = record.read(args.out) | {"machine": machine(), "data": data}
     context = multiprocessing.get_context("spawn")
     for place, name in enumerate(args.only, 1):
         if report["sections"].get(name, {}).get("key") == key and not args.again:
@@ -76,8 +73,7 @@ def main() -> None:
             section = pool.submit(run, name, setting).result()
         report["sections"] |= {name: {"key": key, **section}}
         write(report, args.out)  # a later section may be interrupted
-    write(report, args.out)
-    print(as_markdown(report))
+    print(write(report, args.out))
     figures = [f for section in report["sections"].values() for f in section["figures"]]
     raise SystemExit(any(figure["met"] is False for figure in figures))
 
@@ -162,16 +158,12 @@ def files_of(setting: Setting) -> list[Path]:
 
 def run(name: str, setting: Setting) -> dict[str, Any]:
     """One section's figures, in this process."""
-    started = time.perf_counter()
-    figures = SECTIONS[name](setting)
-    return {
-        "command": command(name, setting),
-        "date": dt.date.today().isoformat(),
-        "code": commit(record.ROOT),
-        "figures": [figure.to_dict() for figure in figures],
-        "seconds": round(time.perf_counter() - started, 1),
-        "peak_mib": round(peak_rss_mb()),
-    }
+    return record.measured(lambda: SECTIONS[name](setting), command(name, setting))
+
+
+def write(report: dict[str, Any], path: Path) -> str:
+    """Writes the report; the Markdown."""
+    return record.write(report, path, "Scope and speed", "python eval/bench.py DATA_DIR", SECTIONS)
 
 
 def command(name: str, setting: Setting) -> str:
@@ -186,41 +178,6 @@ def command(name: str, setting: Setting) -> str:
     if setting.distractors != Setting.distractors:
         words += ["--distractors", str(setting.distractors)]
     return shlex.join(words)
-
-
-def write(report: dict[str, Any], path: Path) -> None:
-    """The report as JSON, and as Markdown beside it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(report, indent=1) + "\n")
-    path.with_suffix(".md").write_text(as_markdown(report))
-
-
-def as_markdown(report: dict[str, Any]) -> str:
-    """The report as a table for a reader."""
-    lines = [
-        "# Scope and speed",
-        "",
-        "`python eval/bench.py DATA_DIR`",
-        "",
-        "| figure | value | 95 % interval | n | bound | met | section s | peak MiB |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    sections = {name: report["sections"][name] for name in SECTIONS if name in report["sections"]}
-    for section in sections.values():
-        for f in section["figures"]:
-            interval = f"{f['low']:.4f}–{f['high']:.4f}" if f["low"] is not None else ""
-            met = {True: "yes", False: "**no**", None: ""}[f["met"]]
-            lines.append(
-                f"| {f['name']} | {f['value']:.4f} | {interval} | {f['n'] or ''} | {f['target']} "
-                f"| {met} | {section['seconds']} | {section['peak_mib']} |"
-            )
-    lines += ["", *(f"- {key}: {value}" for key, value in report["machine"].items())]
-    lines += [f"- {name}: sha256 {checksum}" for name, checksum in report["data"].items()]
-    lines += [
-        f"- {name}: `{section['command']}`, {section['date']}, code {section['code']}"
-        for name, section in sections.items()
-    ]
-    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
-from collections.abc import Iterable, Sequence
+import json
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from scipy.stats import binomtest
+
+from memedit.evaluate.machine import commit, peak_rss_mb
 
 ROOT = Path(__file__).parents[1]
 
@@ -73,3 +78,72 @@ def share(name: str, hits: Sequence[bool], target: str = "") -> Figure:
 def checksums(paths: Iterable[Path]) -> dict[str, str]:
     """SHA-256 of the data files read."""
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+
+
+def measured(section: Callable[[], Sequence[Figure]], command: str) -> dict[str, Any]:
+    """A section's figures with what they cost and the command that makes them again."""
+    started = time.perf_counter()
+    figures = section()
+    return {
+        "command": command,
+        "date": dt.date.today().isoformat(),
+        "code": commit(ROOT),
+        "figures": [figure.to_dict() for figure in figures],
+        "seconds": round(time.perf_counter() - started, 1),
+        "peak_mib": round(peak_rss_mb()),
+    }
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The report recorded in ``path``, or an empty one."""
+    report: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"sections": {}}
+    return report
+
+
+def write(
+    report: dict[str, Any], path: Path, title: str, command: str, order: Iterable[str]
+) -> str:
+    """Writes a report as JSON, and as Markdown beside it.
+
+    Args:
+        report: ``sections``, each as :func:`measured` gives it, ``machine`` and ``data``.
+        path: The JSON file.
+        title: The Markdown's heading.
+        command: What makes the whole report.
+        order: The sections' names in the order in which they are shown.
+
+    Returns:
+        The Markdown.
+    """
+    text = _as_markdown(report, title, command, order)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(report, indent=1) + "\n")
+    path.with_suffix(".md").write_text(text)
+    return text
+
+
+def _as_markdown(report: dict[str, Any], title: str, command: str, order: Iterable[str]) -> str:
+    lines = [
+        f"# {title}",
+        "",
+        f"`{command}`",
+        "",
+        "| figure | value | 95 % interval | n | bound | met | section s | peak MiB |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    sections = {name: report["sections"][name] for name in order if name in report["sections"]}
+    for section in sections.values():
+        for f in section["figures"]:
+            interval = f"{f['low']:.4f}–{f['high']:.4f}" if f["low"] is not None else ""
+            met = {True: "yes", False: "**no**", None: ""}[f["met"]]
+            lines.append(
+                f"| {f['name']} | {f['value']:.4f} | {interval} | {f['n'] or ''} | {f['target']} "
+                f"| {met} | {section['seconds']} | {section['peak_mib']} |"
+            )
+    lines += ["", *(f"- {key}: {value}" for key, value in report["machine"].items())]
+    lines += [f"- {name}: sha256 {checksum}" for name, checksum in report["data"].items()]
+    lines += [
+        f"- {name}: `{section['command']}`, {section['date']}, code {section['code']}"
+        for name, section in sections.items()
+    ]
+    return "\n".join(lines) + "\n"

@@ -2,6 +2,7 @@
 
 question → scope decision → in scope: the counterfactual role answers from the edit
                           → out of scope: the base model gets exactly the caller's messages
+                          → composed of several: the chain of hops answers
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, Huma
 from langchain_core.runnables import RunnableConfig
 
 from memedit.calibration import Calibrator
+from memedit.composer import Composer
 from memedit.edit import Edit
 from memedit.errors import QueryError, UnknownNamespaceError
 from memedit.langchain import EditedChatModel
@@ -25,7 +27,11 @@ from memedit.memory import EditMemory
 from memedit.memory.base import Day, as_day
 from memedit.models.load import as_chat_model
 from memedit.models.local import LocalChatModel
+from memedit.models.prompts import render
 from memedit.models.roles import Role, counterfactual_role
+from memedit.models.settled import SettledChatModel
+from memedit.multihop.decision import ChainDecision
+from memedit.multihop.hops import Chain
 from memedit.scope.classifier import DEFAULT_THRESHOLD, ScopeClassifier
 from memedit.scope.conformal import FORMS
 from memedit.scope.decision import Decision, Route
@@ -38,6 +44,7 @@ if TYPE_CHECKING:
 __all__ = ["Answer", "Decision", "EditedModel"]
 
 Query = str | Sequence[BaseMessage]
+HOP_TOKENS = 24  # of the base model's answer to a sub-question
 
 
 @dataclass(frozen=True)
@@ -48,7 +55,8 @@ class Answer:
         text: The answer.
         decision: The scope decision it was given under.
         message: The answering model's message, unchanged.
-        model: ``base`` or ``counterfactual``: the role that answered.
+        model: ``base`` or ``counterfactual``, the role that answered, or ``multihop`` where the
+            chain did.
         timings: Seconds by step: ``route`` and ``generate``.
     """
 
@@ -67,6 +75,11 @@ class Answer:
     def edits(self) -> tuple[Edit, ...]:
         """The edits the answer follows; empty where the base model answered."""
         return self.decision.edits
+
+    @property
+    def chain(self) -> Chain | None:
+        """The hops of a question that was taken apart; None of any other."""
+        return self.decision.chain if isinstance(self.decision, ChainDecision) else None
 
     @property
     def probability(self) -> float:
@@ -107,6 +120,10 @@ class EditedModel:
             settled, or 1 %, where None.
         matcher: Folder of a scope matcher that ``memedit train scope`` wrote; the shipped one where
             None.
+        multihop: Whether questions that are put together of several are taken apart. Off, every
+            question is taken to ask for one fact.
+        decomposer: Folder of a decomposer that ``memedit train decomposer`` wrote; the shipped one
+            where None.
     """
 
     def __init__(
@@ -119,6 +136,8 @@ class EditedModel:
         threshold: float | None = None,
         false_fire_rate: float | None = None,
         matcher: str | Path | None = None,
+        multihop: bool = False,
+        decomposer: str | Path | None = None,
     ) -> None:
         self.base = as_chat_model(base)
         self.memory = memory
@@ -128,7 +147,10 @@ class EditedModel:
         self._fixed_threshold = _checked_threshold(threshold, false_fire_rate)
         self._calibrator = Calibrator(memory, false_fire_rate) if threshold is None else None
         self._matcher = None if matcher is None else Path(matcher)
+        self._multihop = multihop
+        self._decomposer = None if decomposer is None else Path(decomposer)
         self._scope: ScopeClassifier | None = None
+        self._composer: Composer | None = None
         self._revision = 0
         self._lock = threading.RLock()
 
@@ -155,8 +177,10 @@ class EditedModel:
         text, context = _text_and_context(query)
         day = None if as_of is None else as_day(as_of)
         with self._lock:
-            scope = self._current_scope()
+            scope, composer = self._current()
             decision = scope.decide(text, on=day, context=context, nearest=self.memory.nearest)
+            if composer:
+                [decision] = composer.settle([decision], day)
             revision = self._revision
         return replace(decision, revision=revision, seconds=time.perf_counter() - started)
 
@@ -176,13 +200,15 @@ class EditedModel:
         read = [_text_and_context(query) for query in queries]
         day = None if as_of is None else as_day(as_of)
         with self._lock:
-            scope = self._current_scope()
+            scope, composer = self._current()
             decisions = scope.decide_many(
                 [text for text, _ in read],
                 on=day,
                 contexts=[context for _, context in read],
                 nearest=self.memory.nearest,
             )
+            if composer:
+                decisions = composer.settle(decisions, day)
             revision = self._revision
         seconds = (time.perf_counter() - started) / len(queries)
         return [replace(decision, revision=revision, seconds=seconds) for decision in decisions]
@@ -206,6 +232,8 @@ class EditedModel:
     def _prepared(
         self, messages: Sequence[BaseMessage], decision: Decision
     ) -> tuple[Decision, BaseChatModel, list[BaseMessage]]:
+        if isinstance(decision, ChainDecision) and decision.route == "multihop":
+            return decision, SettledChatModel(answer=decision.chain.text), list(messages)
         if not decision.edits:
             return decision, self.base, list(messages)
         prompt = self.role.messages(messages, decision.edits, decision.question)
@@ -334,22 +362,44 @@ class EditedModel:
             for i, message in zip(rows, messages, strict=True)
         }
 
-    def _current_scope(self) -> ScopeClassifier:
-        """The classifier, brought up to the memory's revision."""
+    def _current(self) -> tuple[ScopeClassifier, Composer | None]:
+        """The classifier and what takes questions apart, brought up to the memory's revision."""
         revision = self.memory.revision
-        if self._scope is None or revision < self._revision:  # an older store was put in place
-            self._scope = self._new_scope()
+        scope = self._scope
+        if scope is None or revision < self._revision:  # an older store was put in place
+            scope = self._scope = self._new_scope()
+            self._composer = self._new_composer(scope) if self._multihop else None
             self._revision = 0
             if self._calibrator:
                 self._calibrator.reset()
         if revision != self._revision:
-            self._update(self._scope)
-        return self._scope
+            self._update(scope)
+        return scope, self._composer
+
+    def _ask_hops(self, questions: Sequence[str]) -> list[str | None]:
+        """The base model's answers to sub-questions that no edit covers."""
+        prompts: list[list[BaseMessage]] = [
+            [HumanMessage(render("hop", question=question))] for question in questions
+        ]
+        if isinstance(self.base, LocalChatModel):
+            messages = self.base.generate_many(prompts, max_tokens=HOP_TOKENS, temperature=0.0)
+        else:
+            messages = self.base.batch(list[LanguageModelInput](prompts), max_tokens=HOP_TOKENS)
+        return [str(message.text).strip() or None for message in messages]
 
     def _new_scope(self) -> ScopeClassifier:
         encoder = self.memory.encoder
         matcher = None if self._matcher is None else Matcher.load(self._matcher, encoder)
         return ScopeClassifier(encoder, matcher=matcher, threshold=self._fixed_threshold)
+
+    def _new_composer(self, scope: ScopeClassifier) -> Composer:
+        return Composer(
+            scope.names,
+            scope.encoder,
+            self.memory.phrase_vectors,
+            self._ask_hops,
+            decomposer=self._decomposer,
+        )
 
     def _update(self, scope: ScopeClassifier) -> None:
         try:
@@ -362,7 +412,11 @@ class EditedModel:
                 live.append((record.edit, record.rank))
             else:
                 scope.drop(record.id)
+                if self._composer:
+                    self._composer.drop(record.id)
         scope.put(live, self.memory.phrase_vectors)
+        if self._composer:
+            self._composer.put(live)
         if self._calibrator:
             self._calibrator.update(changes.records)
             settled = self.memory.calibration()
@@ -376,7 +430,7 @@ def _answered(decision: Decision, message: BaseMessage, seconds: float) -> Answe
         text=str(message.text),
         decision=decision,
         message=message,
-        model="counterfactual" if decision.edits else "base",
+        model=decision.route,
         timings={"route": decision.seconds, "generate": seconds},
     )
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from langchain_core.messages import BaseMessage
 
+    from memedit.multihop import Chain
     from memedit.pipeline import Decision, EditedModel
 
 MAX_TOKENS = 256
@@ -38,6 +39,7 @@ def ask(
     adapter: options.Adapter = None,
     max_tokens: options.MaxTokens = MAX_TOKENS,
     threshold: options.Threshold = None,
+    multihop: options.MultiHop = False,
 ) -> None:
     """Ask a question. The answer goes to stdout, where it came from to stderr."""
     text = sys.stdin.read() if question == "-" else question
@@ -50,6 +52,7 @@ def ask(
             adapter=adapter,
             max_tokens=max_tokens,
             threshold=threshold,
+            multihop=multihop,
         )
         with output.working("Answering ..."):
             answer = edited.ask(text, as_of=as_of)
@@ -74,6 +77,7 @@ def chat(
     adapter: options.Adapter = None,
     max_tokens: options.MaxTokens = MAX_TOKENS,
     threshold: options.Threshold = None,
+    multihop: options.MultiHop = False,
 ) -> None:
     """Talk with the edited model; /help lists what else can be typed.
 
@@ -88,6 +92,7 @@ def chat(
             adapter=adapter,
             max_tokens=max_tokens,
             threshold=threshold,
+            multihop=multihop,
         )
         output.note(f"{len(memory):,} edits in force. {HELP}")
         conversation = Conversation(edited, as_of)
@@ -180,5 +185,18 @@ def _explain(decision: Decision) -> None:
     )
     for reason in decision.reasons:
         output.say(f"  - {reason}")
-    if decision.candidates:
+    chain = getattr(decision, "chain", None)
+    if chain is not None:
+        _tell(chain)
+    elif decision.candidates:
         tables.candidates(decision.candidates)
+
+
+def _tell(chain: Chain) -> None:
+    """A chain as one would tell it: each sub-question with its answer and where that comes from."""
+    for number, hop in enumerate(chain.hops, start=1):
+        origin = f"{hop.source} {hop.edit.id}" if hop.edit else "the model's own answer"
+        output.say(f"  {number}. {hop.question} {hop.answer}  [{origin}, {hop.score:.2f}]")
+        if hop.tentative is not None and hop.tentative != hop.answer:
+            output.say(f"     The model by itself would have said: {hop.tentative}")
+    output.say(f"  So: {chain.answer}" if chain.answer else f"  No answer: {chain.reason}")

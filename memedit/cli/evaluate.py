@@ -59,6 +59,14 @@ app = typer.Typer(
 )
 
 
+class Setting(StrEnum):
+    """What is live beside the edits."""
+
+    end_to_end = "end-to-end"
+    given_facts = "given-facts"
+    dense = "dense"
+
+
 class Number(StrEnum):
     """Number formats of a local model's weights."""
 
@@ -75,7 +83,8 @@ def run(
     method: Annotated[
         str,
         typer.Option(
-            help="How edits are made: memory (memedit's pipeline), in-context (the nearest edit "
+            help="How edits are made: memory (memedit's pipeline), multihop (likewise, composed "
+            "questions taken apart), in-context (the nearest edit "
             "before every question) or base (not at all)."
         ),
     ] = "memory",
@@ -114,6 +123,14 @@ def run(
             help="Edit one case after the other, ask after each, and ask about all at the end.",
         ),
     ] = False,
+    setting: Annotated[
+        Setting | None,
+        typer.Option(
+            help="What is live beside the edits: nothing, the data set's own facts, or these among "
+            "many others.",
+            show_default="the suite's",
+        ),
+    ] = None,
     seed: Annotated[
         int, typer.Option(help="Decides which edits are live together, samples and intervals.")
     ] = SEED,
@@ -146,6 +163,7 @@ def run(
         "k": k,
         "limit": limit,
         "sequential": sequential,
+        "setting": setting,
         "seed": seed,
         "alone": alone,
         "max_tokens": max_tokens,
@@ -153,7 +171,7 @@ def run(
         "dtype": dtype,
     }
     try:
-        chosen = _suite(suite, k, sequential, max_tokens)
+        chosen = _suite(suite, k, sequential, max_tokens, setting)
         job = _job(suite, chosen, data, model, options)
         try:
             folder, result = _finished(job, out)
@@ -193,7 +211,9 @@ app.command("lm-eval")(lm_eval)
 # -- internal ------------------------------------------------------------------------------------
 
 
-def _suite(name: str, k: str | None, sequential: bool, max_tokens: int | None) -> Suite:
+def _suite(
+    name: str, k: str | None, sequential: bool, max_tokens: int | None, setting: Setting | None
+) -> Suite:
     """The suite, changed as the options say."""
     from memedit.evaluate.suite import load_suite, parse_k
 
@@ -204,6 +224,8 @@ def _suite(name: str, k: str | None, sequential: bool, max_tokens: int | None) -
         changes["protocol"] = "sequential"
     if max_tokens is not None:
         changes["max_tokens"] = max_tokens
+    if setting is not None:
+        changes["setting"] = setting.value
     return load_suite(name).model_copy(update=changes)
 
 

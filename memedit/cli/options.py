@@ -87,3 +87,7 @@ Threshold = Annotated[
     float | None,
     typer.Option(min=0.0, max=1.0, help="Probability from which an edit applies; else calibrated."),
 ]
+MultiHop = Annotated[
+    bool,
+    typer.Option("--multihop", help="Take questions apart that are put together of several."),
+]

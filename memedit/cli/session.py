@@ -70,6 +70,7 @@ class Session:
         max_tokens: int,
         threshold: float | None,
         adapter: str | None = None,
+        multihop: bool = False,
     ) -> EditedModel:
         """Loads a language model and puts it behind the memory."""
         with working(f"Loading {name} ..."):
@@ -78,7 +79,13 @@ class Session:
             from memedit.pipeline import EditedModel
 
             chat = load_model(name, base_url=base_url, max_tokens=max_tokens)
-            edited = EditedModel(chat, memory, role=role_with(chat, adapter), threshold=threshold)
+            edited = EditedModel(
+                chat,
+                memory,
+                role=role_with(chat, adapter),
+                threshold=threshold,
+                multihop=multihop,
+            )
             edited.route("Is everything loaded?")  # the encoder too; no question waits for it
             return edited
 

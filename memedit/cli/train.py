@@ -1,4 +1,4 @@
-"""``memedit train``: fit the scope classifier and the counterfactual adapter."""
+"""``memedit train``: fit the scope classifier, the counterfactual adapter and the decomposer."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from memedit.cli import options, output
 from memedit.cli.session import Commands
 from memedit.cli.stages import stage
 from memedit.cli.train_counterfactual import counterfactual
+from memedit.cli.train_decomposer import decomposer
 
 if TYPE_CHECKING:
     from memedit.evaluate.runner import Advance
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     cls=Commands,
     no_args_is_help=True,
-    help="Fit the scope classifier and the counterfactual adapter.",
+    help="Fit the scope classifier, the counterfactual adapter and the decomposer.",
 )
 
 
@@ -96,3 +97,4 @@ def _watch(stack: contextlib.ExitStack) -> Watch:
 
 
 app.command()(counterfactual)
+app.command()(decomposer)

@@ -56,6 +56,7 @@ class Query:
         conditions: What the unedited model must answer for the group to count (RippleEdits).
         label: The data set's own name of the test, such as ``"Compositionality_I"``.
         meta: Whatever else is needed: ``hop`` (place in the chain), ``edited`` (bool),
+            ``subject`` and ``relation`` (of a hop), ``chain`` (the relations of a chain),
             ``same_relation`` (whether it asks for the case's own relation).
     """
 
@@ -91,6 +92,8 @@ class Case:
         edits: The edits it makes; none where a model's knowledge alone is tested.
         queries: What is asked once they are live.
         relation: The relation's name or id, for tables by relation.
+        facts: What the data set says is true beside the edits, tagged ``fact``. No method is given
+            them unless the setting says so.
         references: Texts about things that have the target, for consistency (ROME, appendix).
         language: BCP 47 tag of the queries.
     """
@@ -99,6 +102,7 @@ class Case:
     edits: tuple[Edit, ...]
     queries: tuple[Query, ...]
     relation: str = ""
+    facts: tuple[Edit, ...] = ()
     references: tuple[str, ...] = ()
     language: str = "en"
 

@@ -165,6 +165,7 @@ def _output(
         seconds=plan.seconds + cost.seconds + scoring,
         prompt_tokens=cost.prompt_tokens,
         answer_tokens=cost.answer_tokens,
+        hops=plan.hops,
         trace=_trace(plan),
     )
 
@@ -199,7 +200,7 @@ def _trace(plan: Plan) -> dict[str, Any]:
 
 def _right_edit(query: Query, plan: Plan, case: Case) -> bool | None:
     """Whether every edit that fired is the query's, or one that took its place."""
-    if not query.fires or plan.route is None or not plan.edits:
+    if not query.fires or plan.route is None or not plan.edits or plan.hops:
         return None
     expected = case.edits[query.edit]
     return all(edit.id == expected.id or edit.key == expected.key for edit in plan.edits)

@@ -13,6 +13,7 @@ from memedit.edit import Edit
 from memedit.errors import EvaluationError
 from memedit.evaluate.cases import Case, Query
 from memedit.evaluate.contested import LiveEdits
+from memedit.evaluate.facts import live_facts
 from memedit.evaluate.judging import Work, failed, reason_of
 from memedit.evaluate.methods.contract import Method, Plan
 from memedit.evaluate.outcome import Outcome
@@ -69,6 +70,7 @@ class Protocol:
         self.conditions = conditions
         self.done = done
         self._live: set[str] = set()  # ids of the edits that have been applied
+        self._facts: set[str] = set()  # ids of the facts that lie beside them
         self._refused: dict[str, str] = {}
 
     def batch(self, group: Sequence[Case]) -> Steps:
@@ -108,6 +110,7 @@ class Protocol:
         finally:
             self.method.revert()
             self._live.clear()
+            self._facts.clear()
             self._refused.clear()
             if self.method.state() != before:
                 raise EvaluationError(
@@ -120,6 +123,11 @@ class Protocol:
 
         Edits that are refused are remembered, see :meth:`refusal`.
         """
+        facts = {fact.id: fact for fact in live_facts(cases, self.suite.setting)}
+        beside = [fact for fact in facts.values() if fact.id not in self._facts]
+        if beside:
+            self._facts.update(fact.id for fact in beside)
+            self.method.apply(beside)
         edits = {edit.id: edit for case in cases for edit in case.edits}
         new = [edit for edit in edits.values() if edit.id not in self._live]
         if not new:

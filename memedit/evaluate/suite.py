@@ -15,6 +15,8 @@ from memedit.evaluate.cases import Case, Kind, Query
 
 PACKAGE = "memedit._suites"
 Protocol = Literal["batch", "sequential"]
+# What is live beside the edits: nothing, the data set's own facts, or these among many others.
+Setting = Literal["end-to-end", "given-facts", "dense"]
 
 
 class Suite(BaseModel):
@@ -34,6 +36,9 @@ class Suite(BaseModel):
         k: How many edits are live together, where the caller does not say.
         protocol: ``batch``: all k edits, then every query. ``sequential``: one case's edits after
             the other, its queries after each, and every query again at the end.
+        setting: What is live beside the edits. ``end-to-end``: nothing. ``given-facts``: the
+            facts of the cases, which measures a method apart from what the model knows. ``dense``:
+            these, and so many others that every entity on a chain has eight relations at least.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -50,6 +55,7 @@ class Suite(BaseModel):
     leave_out: tuple[str, ...] = ()
     k: tuple[str, ...] = ("all",)
     protocol: Protocol = "batch"
+    setting: Setting = "end-to-end"
 
     @field_validator("k", mode="before")
     @classmethod

@@ -1,1 +1,5 @@
-"""Compositional questions: taken apart, each hop resolved on its own, the chain put together."""
+"""Multi-hop questions: taken apart, each hop answered from an edit, a fact or the base model."""
+
+from memedit.multihop.hops import Chain, Hop, Source, Strategy
+
+__all__ = ["Chain", "Hop", "Source", "Strategy"]

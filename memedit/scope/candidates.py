@@ -6,8 +6,10 @@ its few candidates, and names that nobody gave are compared, all of a batch of q
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -294,6 +296,31 @@ def _names(draft: Draft) -> tuple[str, str]:
     assert draft.reading
     mention = draft.reading.mention
     return mention.text, mention.name or draft.entry.edit.subject
+
+
+class Dated(Protocol):
+    """Something that stands for an edit."""
+
+    @property
+    def edit(self) -> Edit:
+        """The edit."""
+
+    @property
+    def order(self) -> Order:
+        """Of two edits with one key the greater order wins."""
+
+
+DatedT = TypeVar("DatedT", bound=Dated)
+
+
+def newest(entries: Iterable[DatedT], day: dt.date) -> list[DatedT]:
+    """Of the edits that hold on the day, the newest of each key."""
+    winners: dict[tuple[str, str], DatedT] = {}
+    for entry in entries:
+        key = entry.edit.key
+        if entry.edit.holds_on(day) and (key not in winners or entry.order > winners[key].order):
+            winners[key] = entry
+    return list(winners.values())
 
 
 def cheapest_first(drafts: Sequence[Draft], most: int) -> list[Draft]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from memedit.edit import Edit
 from memedit.errors import QueryError
-from memedit.scope.candidates import Draft, Entry, Order, Weigher, cheapest_first
+from memedit.scope.candidates import Draft, Entry, Order, Weigher, cheapest_first, newest
 from memedit.scope.decision import Candidate, Decision
 from memedit.scope.encoder import Encoder, Vectors
 from memedit.scope.explain import reasons_for
@@ -264,12 +264,12 @@ class ScopeClassifier:
             assert nearest is not None
             found = [i for i, _ in nearest(vectors[sentence], NEIGHBOURS) if i in self._entries]
             free = [self._entries[i] for i in found if i in self._free_text]
-            drafts += [Draft(e, sentence, vectors[sentence]) for e in _newest(free, day)]
+            drafts += [Draft(e, sentence, vectors[sentence]) for e in newest(free, day)]
             if sentence in asked.unknown:
                 reading = asked.unknown[sentence]
                 known = {d.entry.edit.id for d in drafts}
                 facts = [i for i in found if i not in self._free_text and i not in known]
-                entries = _newest([self._entries[i] for i in facts], day)
+                entries = newest([self._entries[i] for i in facts], day)
                 drafts += [Draft(e, sentence, vectors[reading.text], reading, {}) for e in entries]
         return cheapest_first(drafts, MAX_CANDIDATES * max(1, len(asked.readings)))
 
@@ -284,7 +284,7 @@ class ScopeClassifier:
         entries = [self._entries[i] for i in reading.mention.edit_ids]
         return [
             Draft(entry, reading.sentence, vector, reading, likeness)
-            for entry in _newest(entries, day)
+            for entry in newest(entries, day)
             if reading.kind != "partial" or self._may_go_by_part(entry, reading)
         ]
 
@@ -332,16 +332,6 @@ def _calibration_of(matcher: Matcher | None) -> Calibration:
     if matcher is None:
         return Calibration.untrained()
     return Calibration.from_dict(matcher.about["decision"])
-
-
-def _newest(entries: Iterable[Entry], day: dt.date) -> list[Entry]:
-    """Of the edits that hold on the day, the newest of each key."""
-    winners: dict[tuple[str, str], Entry] = {}
-    for entry in entries:
-        key = entry.edit.key
-        if entry.edit.holds_on(day) and (key not in winners or entry.order > winners[key].order):
-            winners[key] = entry
-    return list(winners.values())
 
 
 def _surest_first(candidate: Candidate) -> tuple[float, float, str]:

@@ -8,12 +8,14 @@ subject share its names and often its facts.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 from memedit.edit import Edit
 from memedit.text import name_key
 
 COUNTERFACT_DEV = 2000  # cases below it are live together in the benchmark
 DEV_ONE_IN = 3
+CHAIN_DEV_ONE_IN = 5
 _SALT = "memedit-split-1"
 
 
@@ -34,3 +36,12 @@ def bucket(text: str, *, of: int = DEV_ONE_IN) -> int:
     """A number below ``of`` that depends on the words of ``text`` alone."""
     digest = hashlib.sha256(f"{_SALT}:{name_key(text)}".encode()).digest()
     return int.from_bytes(digest[:8], "big") % of
+
+
+def chain_is_dev(relations: Sequence[str]) -> bool:
+    """Whether questions over a chain of relations are kept from training, whatever they are about.
+
+    Args:
+        relations: The chain's relations in order.
+    """
+    return bucket(" > ".join(relations), of=CHAIN_DEV_ONE_IN) == 0

@@ -49,6 +49,20 @@ def test_explain_shows_reasons_and_candidates(france):
     assert "Times: " in shown
 
 
+def test_explain_tells_the_chain_of_a_multi_hop_question(cli):
+    cli.ok("add", "-", input='{"id": "au", "subject": "Misery", "prompt": "The author of {} is",'
+           ' "relation": "P50", "target_new": "Richard Dawkins"}\n'
+           '{"id": "ci", "subject": "Richard Dawkins", "prompt": "{} is a citizen of",'
+           ' "relation": "P27", "target_new": "Samoa"}')  # fmt: skip
+    question = "What is the country of citizenship of the author of Misery?"
+    shown = cli.ok("ask", question, "--explain", "--multihop", *FEW)
+    assert shown.startswith("Samoa\n")
+    assert "Route: multihop" in shown
+    assert "1. Who is the author of Misery? Richard Dawkins  [edit au" in shown
+    assert "So: Samoa" in shown
+    assert cli.json("ask", question, "--multihop", *FEW)["chain"]["answer"] == "Samoa"
+
+
 def test_as_of_asks_for_another_day(france):
     france.ok("update", "fr", "--valid-from", "2020")
     assert france.json("ask", IN_SCOPE, "--as-of", "2019", *FEW)["route"] == "base"

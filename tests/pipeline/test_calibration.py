@@ -11,7 +11,8 @@ from memedit.errors import QueryError
 from memedit.memory.calibrations import StoredCalibration
 from memedit.scope import conformal
 from memedit.scope.bank import hash_of
-from memedit.scope.classifier import DEFAULT_THRESHOLD
+from memedit.scope.classifier import ScopeClassifier
+from memedit.scope.probes import scorer_digest
 
 PROMPTS = ("The capital of {} is", "{} was founded by", "{} plays the sport of", "{} is made of")
 
@@ -62,7 +63,7 @@ def routed(model):
 
 def test_the_rate_sets_the_threshold_and_edits_move_it(memory):
     strict, loose = edited(memory, false_fire_rate=0.1), edited(memory, false_fire_rate=0.5)
-    assert DEFAULT_THRESHOLD <= routed(loose) < routed(strict) <= 1.0
+    assert 0.0 < routed(loose) < routed(strict) <= 1.0
     assert strict.thresholds["question"] == routed(strict)
     before = routed(strict)
     memory.add(facts(12, 40))
@@ -123,9 +124,12 @@ def test_a_fixed_threshold_stays_and_needs_no_probes(memory, asked):
 def test_a_memory_without_facts_has_the_shipped_threshold(tmp_path):
     with EditMemory.open(tmp_path / "e.db") as memory:
         model = edited(memory)
-        assert routed(model) >= DEFAULT_THRESHOLD
+        shipped = conformal.shipped_scores(scorer_digest(ScopeClassifier(memory.encoder)))
+        assert shipped
+        at_large = conformal.calibrate({}, shipped, conformal.DEFAULT_RATE, default=0.5)
+        assert routed(model) == 0.5  # nothing has been added yet
         memory.add(Edit(kind="free_text", statement="Cats dream.", target_new="Cats dream."))
-        assert routed(model) >= DEFAULT_THRESHOLD
+        assert routed(model) == at_large.thresholds["question"]
 
 
 @pytest.mark.parametrize(

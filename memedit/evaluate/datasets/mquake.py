@@ -5,16 +5,22 @@ the edits. Cases share edits: an edit has one id wherever it occurs, made from i
 case does not edit another may: with many cases live, such hops and questions are contested, which
 is the runner's to find out, since it depends on what is live.
 
+The original facts are the case's facts: those of the chain before the edits, and the unedited ones
+of the chain after them.
+
 The queries: the phrasings are ``multi_hop`` in the group ``question`` (one right is MQuAKE's
-multi-hop accuracy); each entry of ``new_single_hops`` is a ``hop``, with its place, its cloze and
-whether it is edited in ``meta``; each rewrite's own cloze is an ``edit`` (edit-wise accuracy).
+multi-hop accuracy); each entry of ``new_single_hops`` is a ``hop``, with its place, cloze, subject,
+relation and whether it is edited in ``meta``; each rewrite's own cloze is an ``edit`` (edit-wise
+accuracy).
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
+from memedit import forms
 from memedit.edit import Edit
 from memedit.evaluate.cases import Case, Dropped, Query
 from memedit.evaluate.datasets import checks
@@ -28,8 +34,9 @@ def _case(data: Fields, case_id: str, dropped: Dropped) -> Case:
         raise ValueError("requested_rewrite: it holds no edit")
     relations = {edit.relation or "" for edit in edits}
     hops = tuple(_hops(data, edits))
-    queries = (*_questions(data, len(hops)), *hops, *_recalled(edits, hops))
-    return Case(case_id, edits, queries, relation=relations.pop() if len(relations) == 1 else "")
+    queries = (*_questions(data, hops), *hops, *_recalled(edits, hops))
+    relation = relations.pop() if len(relations) == 1 else ""
+    return Case(case_id, edits, queries, relation=relation, facts=tuple(_facts(data, hops)))
 
 
 def _edit(rewrite: Fields) -> Edit:
@@ -39,14 +46,17 @@ def _edit(rewrite: Fields) -> Edit:
     return checks.rewrite_edit(rewrite, id=f"mquake-{digest}", source="mquake")
 
 
-def _questions(data: Fields, hops: int) -> Iterator[Query]:
+def _questions(data: Fields, hops: tuple[Query, ...]) -> Iterator[Query]:
     answers = checks.answers(checks.text(data, "new_answer"), data.get("new_answer_alias"))
     old = checks.answers(data.get("answer"), data.get("answer_alias"))
     questions = checks.texts(data, "questions")
     if not questions:
         raise ValueError("questions: it holds no question")
+    meta: dict[str, Any] = {"hops": len(hops)}
+    if "relation" in hops[0].meta:
+        meta["chain"] = tuple(hop.meta["relation"] for hop in hops)
     for question in questions:
-        yield Query(question, "multi_hop", answers, old, group="question", meta={"hops": hops})
+        yield Query(question, "multi_hop", answers, old, group="question", meta=meta)
 
 
 def _hops(data: Fields, edits: tuple[Edit, ...]) -> Iterator[Query]:
@@ -54,7 +64,8 @@ def _hops(data: Fields, edits: tuple[Edit, ...]) -> Iterator[Query]:
     hops = checks.objects(data, "new_single_hops")
     if not hops:
         raise ValueError("new_single_hops: it holds no hop")
-    for place, hop in enumerate(hops):
+    triples = list(_triples(data, "new_triples", len(hops)))
+    for place, (hop, (subject, relation)) in enumerate(zip(hops, triples, strict=True)):
         cloze = checks.text(hop, "cloze")
         index = edited.get(cloze)
         yield Query(
@@ -64,8 +75,47 @@ def _hops(data: Fields, edits: tuple[Edit, ...]) -> Iterator[Query]:
             () if index is None else checks.answers(edits[index].target_true),
             fires=index is not None,
             edit=index or 0,
-            meta={"hop": place, "cloze": cloze, "edited": index is not None},
+            meta={"hop": place, "cloze": cloze, "edited": index is not None}
+            | ({"subject": subject, "relation": relation} if relation else {}),
         )
+
+
+def _triples(data: Fields, key: str, hops: int) -> Iterator[tuple[str, str]]:
+    """The subject's words and the relation's id of each hop; empty where the record has none."""
+    source = data.get("orig")
+    found = source if isinstance(source, Mapping) else {}
+    ids, labels = found.get(key, []), found.get(f"{key}_labeled", [])
+    if len(ids) == len(labels) == hops:
+        yield from (
+            (str(label[0]), str(triple[1])) for triple, label in zip(ids, labels, strict=True)
+        )
+    else:
+        yield from [("", "")] * hops
+
+
+def _facts(data: Fields, hops: tuple[Query, ...]) -> Iterator[Edit]:
+    """The chain before the edits, and what is unedited of the chain after them, each fact once."""
+    before = checks.objects(data, "single_hops")
+    told = [
+        (*triple, checks.text(hop, "cloze"), checks.text(hop, "answer"))
+        for hop, triple in zip(before, _triples(data, "triples", len(before)), strict=True)
+    ]
+    told += [
+        (hop.meta["subject"], hop.meta["relation"], hop.meta["cloze"], hop.answers[0])
+        for hop in hops
+        if "relation" in hop.meta and not hop.meta["edited"]
+    ]
+    for subject, relation, cloze, answer in dict.fromkeys(told):
+        prompt = forms.template_of(cloze, (subject,)) if subject else None
+        if prompt:
+            fact = {
+                "subject": subject,
+                "prompt": prompt,
+                "target_new": answer,
+                "relation": relation,
+            }
+            digest = hashlib.sha256("\n".join(fact.values()).encode()).hexdigest()[:16]
+            yield Edit(**fact, id=f"mquake-fact-{digest}", source="mquake", tags=("fact",))
 
 
 def _recalled(edits: tuple[Edit, ...], hops: tuple[Query, ...]) -> Iterator[Query]:

@@ -25,6 +25,7 @@ class Plan:
         probability: The scope probability, 0…1; None without a router.
         seconds: What deciding took.
         trace: Why, for reports.
+        hops: The hop trace of a question that was taken apart.
     """
 
     messages: list[BaseMessage]
@@ -35,6 +36,7 @@ class Plan:
     probability: float | None = None
     seconds: float = 0.0
     trace: dict[str, Any] = field(default_factory=dict)
+    hops: tuple[dict[str, Any], ...] = ()
 
 
 class Method(Protocol):

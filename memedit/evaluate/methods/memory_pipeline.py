@@ -15,6 +15,8 @@ from memedit.evaluate.methods.contract import Plan
 from memedit.memory import EditMemory
 from memedit.models.prompts import prompt_hash
 from memedit.models.roles import in_front
+from memedit.multihop.decision import ChainDecision
+from memedit.multihop.walk.planner import shipped_fingerprint
 from memedit.pipeline import EditedModel
 from memedit.scope.conformal import DEFAULT_RATE
 from memedit.scope.decision import Decision
@@ -29,9 +31,9 @@ class MemoryPipeline:
         model: The base model.
         encoder: The store's encoder; the embedded one where None.
         threshold: Least probability that counts as in scope; calibrated where None.
+        multihop: Whether questions that are put together of several are taken apart.
     """
 
-    name = "memory"
     detached = True
 
     def __init__(
@@ -40,8 +42,11 @@ class MemoryPipeline:
         encoder: Encoder | None = None,
         *,
         threshold: float | None = None,
+        multihop: bool = False,
     ) -> None:
+        self.name = "multihop" if multihop else "memory"
         self.model = model
+        self.multihop = multihop
         self.encoder = encoder or load_encoder()
         self.threshold = threshold
         self._open()
@@ -50,6 +55,7 @@ class MemoryPipeline:
             "threshold": f"calibrated to {DEFAULT_RATE}" if threshold is None else threshold,
             "encoder": self.encoder.fingerprint,
             "matcher": matcher.fingerprint if matcher else None,
+            "decomposer": shipped_fingerprint() if multihop else None,
             "prompt": prompt_hash(self.edited.role.prompt),
             "adapter": self.edited.role.adapter,
         }
@@ -73,7 +79,7 @@ class MemoryPipeline:
         decision = answer.decision
         model: BaseChatModel = self.edited.base
         messages: list[BaseMessage] = [HumanMessage(query)]
-        if decision.edits:
+        if decision.route == "counterfactual":
             model = self.edited.counterfactual
             messages = self.edited.role.messages(messages, decision.edits, decision.question)
         return answer.text, self._plan(decision, model, messages)
@@ -95,9 +101,12 @@ class MemoryPipeline:
     def _open(self) -> None:
         self._folder = TemporaryDirectory(prefix="memedit-eval-")
         self.memory = EditMemory.open(Path(self._folder.name) / "edits.db", encoder=self.encoder)
-        self.edited = EditedModel(self.model, self.memory, threshold=self.threshold)
+        self.edited = EditedModel(
+            self.model, self.memory, threshold=self.threshold, multihop=self.multihop
+        )
 
     def _plan(self, decision: Decision, model: BaseChatModel, messages: list[BaseMessage]) -> Plan:
+        chain = decision.chain if isinstance(decision, ChainDecision) else None
         return Plan(
             messages=messages,
             model=model,
@@ -113,4 +122,5 @@ class MemoryPipeline:
                     for c in decision.candidates[:3]
                 ],
             },
+            hops=tuple(hop.to_dict() for hop in chain.hops) if chain else (),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 from collections.abc import Callable
 
 from langchain_core.language_models import BaseChatModel
@@ -18,6 +19,7 @@ METHODS: dict[str, Callable[[BaseChatModel], Method]] = {
     "base": Unedited,
     "in-context": lambda model: InContext(model, load_encoder()),
     "memory": MemoryPipeline,
+    "multihop": functools.partial(MemoryPipeline, multihop=True),
 }
 
 

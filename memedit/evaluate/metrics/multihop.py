@@ -4,6 +4,8 @@ Zhong et al. 2023 (MQuAKE, arXiv 2305.14795, and its notebook) and Gu et al. 202
 arXiv 2312.15194, and its code). A question comes in several phrasings.
 
 * any: one phrasing right is enough, the published multi-hop accuracy; all: every phrasing.
+* exact: the answer is the gold answer or an alias and nothing else, case, accents, articles and
+  punctuation aside.
 * strict: the answer is the gold answer or an alias character by character, as the notebook
   compares, where the other figures look for it in the text
   (:func:`memedit.evaluate.metrics.match.states`).
@@ -87,6 +89,12 @@ def _is_strict(output: Output) -> float | None:
     return float(exact(output.text, output.answers, strict=True))
 
 
+def _is_exact(output: Output) -> float | None:
+    if output.text is None:
+        return None
+    return float(exact(output.text, output.answers))
+
+
 def _edit_wise(view: View) -> list[float | None]:
     if all(output.kind != "multi_hop" for output in view.outcome.outputs):
         return []
@@ -135,6 +143,18 @@ MULTIHOP: tuple[Metric, ...] = (
     *(
         _accuracy(f"multihop.{name}", f"{definition}.", _questions(judge), source)
         for name, definition, judge, source in _BY_PHRASINGS
+    ),
+    _accuracy(
+        "multihop.exact_any",
+        "Share of questions with at least one phrasing answered by the gold answer or an alias "
+        "and nothing else.",
+        _questions(_phrasings(_is_exact, max)),
+    ),
+    _accuracy(
+        "multihop.exact_all",
+        "Share of questions with every phrasing answered by the gold answer or an alias and "
+        "nothing else.",
+        _questions(_phrasings(_is_exact, min)),
     ),
     _accuracy(
         "multihop.strict_any",

@@ -70,6 +70,28 @@ def test_a_chain_with_two_edits(read):
     ]
 
 
+def test_chains_and_original_facts_where_the_record_has_triples(read):
+    single = [hop("?", "The ruler of Ys is", "Gradlon"), hop("?", "Gradlon was born in", "Brest")]
+    orig = {
+        "triples": [["Q1", "P35", "Q2"], ["Q2", "P19", "Q3"]],
+        "triples_labeled": [["Ys", "ruler", "Gradlon"], ["Gradlon", "birthplace", "Brest"]],
+        "new_triples": [["Q1", "P35", "Q5"], ["Q5", "P19", "Q6"], ["Q6", "P17", "Q7"]],
+        "new_triples_labeled": [
+            ["Ys", "ruler", "Dahut"], ["Dahut", "birthplace", "Oslo"], ["Oslo", "country", "Norway"]
+        ],
+    }  # fmt: skip
+    result = read("mquake", record(single_hops=single, orig=orig))
+    [case] = result.cases
+    told = [(f.subject, f.prompt, f.target_new, f.relation, f.tags) for f in case.facts]
+    assert told == [
+        ("Ys", "The ruler of {} is", "Gradlon", "P35", ("fact",)),
+        ("Gradlon", "{} was born in", "Brest", "P19", ("fact",)),
+        ("Oslo", "{} lies in", "Norway", "P17", ("fact",)),
+    ]
+    assert result.queries("multi_hop")[0].meta == {"hops": 3, "chain": ("P35", "P19", "P17")}
+    assert [q.meta["subject"] for q in result.queries("hop")] == ["Ys", "Dahut", "Oslo"]
+
+
 def test_an_edit_has_one_id_in_every_case(read):
     other = record(case_id=6, requested_rewrite=[RULER], questions=["Who?"])
     first, second = read("mquake_hard", record(), other).cases

@@ -61,7 +61,8 @@ def test_a_server_that_stops_answering(served) -> None:
 
 
 def test_a_server_that_is_not_there() -> None:
-    chat = load_model("openai:scripted", base_url="http://127.0.0.1:9/v1")
+    # An address of its own: models of one address share a connection pool, which is closed here.
+    chat = load_model("openai:scripted", base_url="http://127.0.0.1:9/nobody")
     patience = Patience(attempts=2, backoff=0.01)
     run = Mello(chat, Lookup(AUTHOR), patience=patience).run([BIRTH])
     assert run.chains[0].answer is None and "in 2 tries" in run.chains[0].reason

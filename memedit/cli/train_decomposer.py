@@ -1,0 +1,69 @@
+"""``memedit train decomposer``: fit the head that reads plans from multi-hop questions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from memedit.cli import options, output
+
+
+def decomposer(
+    data: Annotated[
+        Path,
+        typer.Option(
+            envvar="MEMEDIT_DATA",
+            help="A folder with MQuAKE's files.",
+            exists=True,
+            file_okay=False,
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="The decomposer's folder.")],
+    encoder: Annotated[
+        str | None,
+        typer.Option(help="The sentence encoder to build on.", show_default="the embedded one"),
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, show_default="as shipped", help="How many steps.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(show_default="as shipped", help="Decides what is drawn.")
+    ] = None,
+    without: Annotated[
+        list[str] | None, typer.Option(help="A relation (such as P36) to leave out; repeatable.")
+    ] = None,
+    json: options.Json = False,
+) -> None:
+    """Fit the head that reads from a question which relations it walks, in order.
+
+    Interrupted, the same command goes on where it was. Questions about subjects and chains that are
+    kept for development are only measured on. Leave relations out to measure what was never seen.
+    """
+    from memedit.scope.encoder import EMBEDDED_NAME, load_encoder
+    from memedit.train.decomposer import read_cases, train_decomposer
+    from memedit.train.loop import Progress
+    from memedit.train.planning import PlanSettings
+
+    chosen = {"steps": steps, "seed": seed}
+    settings = PlanSettings(**{name: x for name, x in chosen.items() if x is not None})
+    with output.working("Reading the data sets ..."):
+        cases = read_cases(data)
+        model = load_encoder(encoder or EMBEDDED_NAME)
+    seen = 0
+    with output.progress("training", settings.steps) as advance:
+
+        def watch(progress: Progress) -> None:
+            nonlocal seen
+            advance(progress.step - seen)
+            seen = progress.step
+
+        about = train_decomposer(cases, model, out, settings, watch, without=without or ())
+    if json:
+        output.as_json(about)
+        return
+    rows = ((side, figure["right"], figure["n"]) for side, figure in about["plans"].items())
+    output.table(("side", "plans right", "questions"), rows, title="Plans alone")
+    output.table(("step", "loss"), about["losses"].items(), title="Mean loss")
+    output.say(f"The decomposer is in {out}.")

@@ -1,0 +1,230 @@
+"""The walk: entities linked, trails over the live edits enumerated, the one asked for chosen.
+
+Where no trail is what the question asks, and a plan can be read from it, the plan is followed hop
+by hop, and the base model asked where no edit is.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from memedit.multihop.hops import Chain, Hop
+from memedit.multihop.walk.answers import listed
+from memedit.multihop.walk.comparing import compared, comparison_in
+from memedit.multihop.walk.graph import Edge, FactGraph
+from memedit.multihop.walk.inverse import LIKE, asks_backwards
+from memedit.multihop.walk.kinds import ends_elsewhere
+from memedit.multihop.walk.planner import Plan, Planner
+from memedit.multihop.walk.ranking import Asked, Ranker
+from memedit.multihop.walk.resolving import NEAR, Ask, Resolver, Start
+from memedit.multihop.walk.trails import Trail, trails_from
+from memedit.scope.classifier import unknown_name
+from memedit.scope.encoder import Vectors
+from memedit.scope.names import Mention
+from memedit.scope.reading import reading_of
+
+MAX_ENTITIES = 4  # of one question
+NOTHING_NAMED = "The question names nothing that a live edit is about."
+NOTHING_LIKE = "No path over the live edits is like the question."
+
+
+@dataclass(frozen=True)
+class Entity:
+    """A name in a question that a chain may begin at.
+
+    Attributes:
+        question: Which question, by its place.
+        mention: Where it stands.
+        masked: The question with it masked.
+        start: The edges that leave it; none where no edit is about it.
+    """
+
+    question: int
+    mention: Mention
+    masked: str
+    start: tuple[Edge, ...]
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """A trail with its score; the higher the better."""
+
+    trail: Trail
+    score: float
+
+
+class Walk:
+    """Answers questions by paths over the live edits.
+
+    Args:
+        graph: The live edits.
+        ranker: Tells which path a question asks for.
+        day: The day whose facts count; today where None.
+        ask: Asks the base model for hops that no edit covers. Without it, and with a ranker that
+            reads no plans, chains go only where edits lead.
+    """
+
+    def __init__(
+        self,
+        graph: FactGraph,
+        ranker: Ranker,
+        *,
+        day: dt.date | None = None,
+        ask: Ask | None = None,
+    ) -> None:
+        self.graph = graph
+        self.ranker = ranker
+        self.day = day or dt.date.today()
+        self.ask = ask
+
+    def answer_many(self, questions: Sequence[str]) -> list[Chain]:
+        """See :class:`~memedit.multihop.hops.Strategy`."""
+        entities = [e for i, question in enumerate(questions) for e in self._entities(i, question)]
+        asked = self.ranker.read([entity.masked for entity in entities]) if entities else []
+        best = self._best(entities, asked)
+        chains = {i: self._chain(best.get(i)) for i in range(len(questions))}
+        chains |= self._resolved(entities, asked, chains)
+        return list((chains | self._compared(questions)).values())
+
+    def _compared(self, questions: Sequence[str]) -> dict[int, Chain]:
+        """The chains of questions that compare or count, which no path answers."""
+        found = {}
+        for i, question in enumerate(questions):
+            comparison = comparison_in(question, self.graph, self.day)
+            chain = None if comparison is None else compared(comparison, self.ranker)
+            if chain is not None:
+                found[i] = chain
+        return found
+
+    # -- entities --------------------------------------------------------------------------------
+
+    def _entities(self, place: int, question: str) -> list[Entity]:
+        """The names a chain may begin at: subjects, and objects that lead back to subjects.
+
+        Where there are none it is the longest name, known or not.
+        """
+        found: list[tuple[Mention, Sequence[Edge]]] = [
+            (mention, self.graph.edges_of(mention.edit_ids, self.day))
+            for mention in self.graph.subjects_in(question)
+        ]
+        found += [(mention, ()) for mention in self.graph.objects_in(question)]
+        whole = (0, len(question))
+        entities = [
+            Entity(place, mention, text, self._start(mention, edges, text))
+            for mention, edges in found
+            for text in [reading_of(question, whole, mention).text]
+        ]
+        entities = [entity for entity in entities if entity.start]
+        span = None if entities else unknown_name(question)
+        if span and self._reads_plans:
+            name = question[slice(*span)]
+            mention = Mention(*span, name, name, "variant", ())
+            entities = [Entity(place, mention, reading_of(question, whole, mention).text, ())]
+        entities.sort(key=lambda e: e.mention.start - e.mention.end)
+        return entities[:MAX_ENTITIES]
+
+    def _start(self, mention: Mention, edges: Sequence[Edge], masked: str) -> tuple[Edge, ...]:
+        """The edges a chain may begin with: those of a subject, or backwards those of an object."""
+        if edges:
+            return tuple(edges)
+        backwards = functools.partial(asks_backwards, masked)
+        return tuple(self.graph.entering(mention.name, self.day, backwards))
+
+    @property
+    def _reads_plans(self) -> bool:
+        return self.ask is not None and isinstance(self.ranker, Planner)
+
+    # -- over the edits --------------------------------------------------------------------------
+
+    def _best(self, entities: Sequence[Entity], asked: Sequence[Asked]) -> dict[int, Ranked]:
+        """The best trail of each question that has any."""
+        trails = [
+            trails_from(self.graph, entity.start, read, self.day)
+            for entity, read in zip(entities, asked, strict=True)
+        ]
+        scores = self._scores(asked, trails)
+        for entity, some, values in zip(entities, trails, scores, strict=True):
+            for row, trail in enumerate(some):
+                back = trail.steps[-1][0].inverse  # its words tell what it comes from
+                if not back and ends_elsewhere(entity.masked, trail.words[-1][0]):
+                    values[row] -= self.ranker.misfit
+        best: dict[int, Ranked] = {}
+        for entity, some, values in zip(entities, trails, scores, strict=True):
+            if not some:
+                continue
+            row = int(np.argmax(values))
+            ranked = Ranked(some[row], float(values[row]))
+            if entity.question not in best or ranked.score > best[entity.question].score:
+                best[entity.question] = ranked
+        return best
+
+    def _scores(self, asked: Sequence[Asked], trails: Sequence[Sequence[Trail]]) -> list[Vectors]:
+        """The score of every trail; one that begins backwards is out unless its words fit."""
+        paths = [[trail.words for trail in some] for some in trails]
+        scores = self.ranker.rank(asked, paths)
+        back = [bool(some) and some[0].steps[0][0].inverse for some in trails]
+        if any(back):
+            cosines = self.ranker.wording(asked, paths)
+            for values, likeness, inverse in zip(scores, cosines, back, strict=True):
+                if inverse:
+                    values[likeness < LIKE] = -np.inf
+        return scores
+
+    def _chain(self, ranked: Ranked | None) -> Chain:
+        if ranked is None:
+            return Chain.abstention(NOTHING_NAMED)
+        hops = _hops(ranked.trail, self.ranker.sureness(ranked.score))
+        if ranked.score < self.ranker.floor:
+            return Chain.abstention(NOTHING_LIKE, hops)
+        reason = f"The path over the edits fits the question ({hops[0].score:.2f})."
+        return Chain(hops, hops[-1].answer, True, reason)
+
+    # -- beyond the edits ------------------------------------------------------------------------
+
+    def _resolved(
+        self, entities: Sequence[Entity], asked: Sequence[Asked], chains: dict[int, Chain]
+    ) -> dict[int, Chain]:
+        """The chains of questions for which no trail was found, their plans followed."""
+        starts: dict[int, Start] = {}
+        for entity, plan in zip(entities, asked, strict=True):
+            i = entity.question
+            if self.ask is None or not isinstance(plan, Plan):
+                continue
+            if chains[i].answer is None and i not in starts and self._may_meet(entity, plan):
+                starts[i] = Start(plan, entity.mention.name, entity.start)
+        if not starts or self.ask is None:
+            return {}
+        resolver = Resolver(self.graph, self.ask, self.day)
+        return dict(zip(starts, resolver.chains(list(starts.values())), strict=True))
+
+    def _may_meet(self, entity: Entity, plan: Plan) -> bool:
+        """Whether a plan of several hops has one that some live edit's relation fits."""
+        if plan.length < 2:
+            return False
+        if entity.start and plan.steps([e.phrases for e in entity.start], 0).max() >= -NEAR:
+            return True
+        relations = self.graph.relations()
+        return any(
+            plan.steps(relations, place).max(initial=-np.inf) >= -NEAR
+            for place in range(1, plan.length)
+        )
+
+
+def _hops(trail: Trail, score: float) -> tuple[Hop, ...]:
+    """The trail's hops; where a relation has several objects, all of them are the answer."""
+    return tuple(
+        Hop(
+            step[0].question,
+            None,
+            step[0].source,
+            step[0].edit,
+            listed(list(dict.fromkeys(edge.end for edge in step))),
+            score,
+        )
+        for step in trail.steps
+    )
