@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Protocol
 
 from memedit.cli.output import note, stderr
 
@@ -13,6 +13,34 @@ if TYPE_CHECKING:
     from memedit.evaluate.runner import Advance
 
 _SECONDS_BETWEEN_LINES = 30
+
+
+class Steps(Protocol):
+    """How far a training is."""
+
+    step: int
+    steps: int
+
+
+def training(stack: ExitStack) -> Callable[[Steps], None]:
+    """Shows a training's steps as they are done, those before an interruption at once.
+
+    Args:
+        stack: Closed when the training is over.
+
+    Returns:
+        What to call after every step.
+    """
+    advance: Advance | None = None
+
+    def show(progress: Steps) -> None:
+        nonlocal advance
+        if advance is None:
+            advance = stack.enter_context(stage("Training", progress.steps))
+            advance(progress.step - 1)
+        advance(1)
+
+    return show
 
 
 @contextmanager

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from memedit.cli import options, output
 from memedit.cli.session import Commands
-from memedit.cli.stages import stage
+from memedit.cli.stages import training
 from memedit.cli.train_counterfactual import counterfactual
 from memedit.cli.train_decomposer import decomposer
-
-if TYPE_CHECKING:
-    from memedit.evaluate.runner import Advance
-    from memedit.train.loop import Progress, Watch
 
 app = typer.Typer(
     cls=Commands,
@@ -65,7 +61,7 @@ def scope(
             model,
             out,
             settings,
-            _watch(stack),
+            training(stack),
             without=without or (),
             half=half,
             names=names,
@@ -80,20 +76,6 @@ def scope(
     output.say(
         f"The matcher is in {out}. Measure it: python eval/bench.py DATA --set matcher={out}"
     )
-
-
-def _watch(stack: contextlib.ExitStack) -> Watch:
-    """Shows the steps as they are done; those before an interruption count as done at once."""
-    advance: Advance | None = None
-
-    def show(progress: Progress) -> None:
-        nonlocal advance
-        if advance is None:
-            advance = stack.enter_context(stage("Training", progress.steps))
-            advance(progress.step - 1)
-        advance(1)
-
-    return show
 
 
 app.command()(counterfactual)

@@ -10,11 +10,10 @@ import typer
 
 from memedit.cli.options import Data, Json, Model
 from memedit.cli.output import as_json, note, table, working
-from memedit.cli.stages import stage
+from memedit.cli.stages import training
 from memedit.settings import DEFAULT_MODEL
 
 if TYPE_CHECKING:
-    from memedit.evaluate.runner import Advance
     from memedit.train.counterfactual import Trained
     from memedit.train.counterfactual.fitting import Progress, Watch
 
@@ -86,14 +85,10 @@ def counterfactual(
 def _watch(stack: contextlib.ExitStack) -> Watch:
     """Shows the steps as they are done, and the losses on the examples that are held back."""
     told: set[int] = set()
-    advance: Advance | None = None
+    step_done = training(stack)
 
     def show(progress: Progress) -> None:
-        nonlocal advance
-        if advance is None:
-            advance = stack.enter_context(stage("Training", progress.steps))
-            advance(progress.step - 1)  # what was done before an interruption
-        advance(1)
+        step_done(progress)
         for step in sorted(progress.held.keys() - told):
             told.add(step)
             losses = progress.held[step]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from memedit.cli import options, output
+from memedit.cli.stages import training
 
 
 def decomposer(
@@ -43,7 +45,6 @@ def decomposer(
     """
     from memedit.scope.encoder import EMBEDDED_NAME, load_encoder
     from memedit.train.decomposer import read_cases, train_decomposer
-    from memedit.train.loop import Progress
     from memedit.train.planning import PlanSettings
 
     chosen = {"steps": steps, "seed": seed}
@@ -51,15 +52,10 @@ def decomposer(
     with output.working("Reading the data sets ..."):
         cases = read_cases(data)
         model = load_encoder(encoder or EMBEDDED_NAME)
-    seen = 0
-    with output.progress("training", settings.steps) as advance:
-
-        def watch(progress: Progress) -> None:
-            nonlocal seen
-            advance(progress.step - seen)
-            seen = progress.step
-
-        about = train_decomposer(cases, model, out, settings, watch, without=without or ())
+    with contextlib.ExitStack() as stack:
+        about = train_decomposer(
+            cases, model, out, settings, training(stack), without=without or ()
+        )
     if json:
         output.as_json(about)
         return

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from memedit.scope.conformal import FORMS, Form
 from memedit.scope.encoder import Encoder, Vectors
 from memedit.scope.phrases import masked
+from memedit.scope.relations import nearest_of_each
 
 Hashes = NDArray[np.uint64]
 
@@ -107,8 +108,7 @@ class Bank:
 
     def likeness(self, vectors: Vectors) -> Vectors:
         """Cosine of each vector with its nearest wording of every relation: ``[n, r]``."""
-        nearest: Vectors = np.maximum.reduceat(vectors @ self.vectors.T, self.starts, axis=1)
-        return nearest
+        return nearest_of_each(vectors, self.vectors, self.starts)
 
 
 def hash_of(text: str) -> int:

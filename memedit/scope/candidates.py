@@ -104,12 +104,12 @@ class Weigher:
         """
         if not drafts:
             return []
-        read = self._read(drafts)
-        evidence = [self._evidence(draft, read) for draft in drafts]
+        read, profiles = self._read(drafts), self._profiles(drafts)
+        evidence = [self._evidence(draft, read, profiles) for draft in drafts]
         probable = [self.calibration.probability(item) for item in evidence]
         names = self._named(drafts, probable)
         return [
-            self._candidate(draft, item, p * name, thresholds[draft.form])
+            self._candidate(draft, item, p * name, thresholds[draft.form], profiles)
             for draft, item, p, name in zip(drafts, evidence, probable, names, strict=True)
         ]
 
@@ -123,7 +123,14 @@ class Weigher:
             **seen(self.matcher, [draft.text for draft in drafts]),
         }
 
-    def _evidence(self, draft: Draft, read: Mapping[str, Seen]) -> Evidence:
+    def _profiles(self, drafts: Sequence[Draft]) -> dict[str, Vectors]:
+        """The lexicon profile of each masked sentence by the frozen encoder, ``[r]``."""
+        vectors = {draft.text: draft.vector for draft in drafts if draft.reading}
+        return {text: self.lexicon.profiles(v[None])[0] for text, v in vectors.items()}
+
+    def _evidence(
+        self, draft: Draft, read: Mapping[str, Seen], profiles: Mapping[str, Vectors]
+    ) -> Evidence:
         entry, reading = draft.entry, draft.reading
         query = read.get(draft.text)
         told = [read[text] for text in entry.told] if read else []
@@ -132,11 +139,10 @@ class Weigher:
         if self.matcher is not None and query is not None:
             features = trained_evidence(self.matcher, query, told, draft.vector, entry.phrases)
         else:
-            profile = self.lexicon.profiles(draft.vector[None])[0]
-            evidence = relation_features(
-                self.lexicon, draft.vector, profile, entry.phrases, entry.profile
+            profile = profiles[draft.text]
+            features = named(
+                relation_features(self.lexicon, draft.vector, profile, entry.phrases, entry.profile)
             )
-            features = named(evidence)
         return Evidence(
             form=draft.form,
             features=features,
@@ -157,12 +163,15 @@ class Weigher:
         return same
 
     def _candidate(
-        self, draft: Draft, evidence: Evidence, probability: float, threshold: float
+        self,
+        draft: Draft,
+        evidence: Evidence,
+        probability: float,
+        threshold: float,
+        profiles: Mapping[str, Vectors],
     ) -> Candidate:
         reading = draft.reading
-        relation = None
-        if reading is not None:
-            relation = self.lexicon.nearest(self.lexicon.profiles(draft.vector[None])[0])
+        relation = self.lexicon.nearest(profiles[draft.text]) if reading else None
         return Candidate(
             edit=draft.entry.edit,
             sentence=draft.sentence,

@@ -11,7 +11,6 @@ from __future__ import annotations
 import copy
 import functools
 import hashlib
-import json
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -25,6 +24,7 @@ import torch
 from memedit.errors import EncoderError
 from memedit.scope.cohort import FILE, Cohort
 from memedit.scope.encoder import Encoder, SentenceEncoder, Vectors
+from memedit.scope.trained_folder import read_about
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -166,14 +166,7 @@ def pooled(trunk: torch.nn.Module, batch: Mapping[str, torch.Tensor]) -> torch.T
 
 
 def _read_about(folder: Path) -> dict[str, Any]:
-    for name in (CONFIG_FILE, WEIGHTS_FILE):
-        if not (folder / name).is_file():
-            raise EncoderError(
-                f"matcher: {str(folder)!r} has no {name}.",
-                hint="Give a folder that memedit train scope has written.",
-            )
-    about: dict[str, Any] = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
-    return about
+    return read_about(folder, CONFIG_FILE, WEIGHTS_FILE, what="matcher", train="scope")
 
 
 def _merge(trunk: PreTrainedModel, weights: Path, scale: float) -> None:

@@ -73,8 +73,7 @@ class Lexicon:
 
     def profiles(self, vectors: Vectors) -> Vectors:
         """Cosine of each vector with its nearest phrasing of every relation: ``[n, r]``."""
-        nearest: Vectors = np.maximum.reduceat(vectors @ self.vectors.T, self.starts, axis=1)
-        return nearest
+        return nearest_of_each(vectors, self.vectors, self.starts)
 
     @cached_property
     def kinship(self) -> Vectors:
@@ -92,6 +91,18 @@ class Lexicon:
     def is_personal(self, profile: Vectors) -> bool:
         """Whether the specific relation a profile is closest to is one that only persons have."""
         return bool(self.personal[np.where(self.generic, -1.0, profile).argmax()])
+
+
+def nearest_of_each(vectors: Vectors, wordings: Vectors, starts: NDArray[np.intp]) -> Vectors:
+    """Cosine of each vector with its nearest wording of every relation: ``[n, r]``.
+
+    Args:
+        vectors: Unit vectors, ``[n, d]``.
+        wordings: Unit vectors of all wordings, those of a relation together, ``[w, d]``.
+        starts: Where each relation begins in ``wordings``, ``[r]``.
+    """
+    nearest: Vectors = np.maximum.reduceat(vectors @ wordings.T, starts, axis=1)
+    return nearest
 
 
 def relation_features(

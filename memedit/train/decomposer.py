@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -17,6 +16,7 @@ from memedit.evaluate.datasets import load_dataset
 from memedit.multihop.walk.head import PlanHead
 from memedit.multihop.walk.planner import CONFIG_FILE, WEIGHTS_FILE
 from memedit.scope.encoder import SentenceEncoder
+from memedit.scope.trained_folder import write_about
 from memedit.train.checkpoint import Checkpoint
 from memedit.train.loop import Watch
 from memedit.train.planning import PlanSettings, Reader, fit, plans_right, table_of
@@ -117,8 +117,7 @@ def save(head: PlanHead, folder: Path, about: dict[str, Any]) -> None:
     }
     save_file(weights, folder / WEIGHTS_FILE, metadata={"format": "pt"})
     (folder / WEIGHTS_FILE).chmod(0o644)
-    text = json.dumps(about, indent=1, ensure_ascii=False) + "\n"
-    (folder / CONFIG_FILE).write_text(text, encoding="utf-8")
+    write_about(folder, CONFIG_FILE, about)
 
 
 def _without(family: Family, without: Collection[str]) -> dict[str, list[str]]:

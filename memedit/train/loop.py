@@ -1,4 +1,4 @@
-"""The loop that fits the scope classifier's networks: resumable, one rising and falling rate."""
+"""The loop that fits the networks on the encoder: resumable, one rising and falling rate."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from memedit.train.checkpoint import Checkpoint
 
 WARMUP = 0.05  # share of the steps in which the learning rate rises
 LEAST_RATE = 0.01  # of the highest
+DECAY = 0.01
 
 
 class LoopSettings(BaseModel):
@@ -61,6 +62,8 @@ def run(
     settings: LoopSettings,
     checkpoint: Checkpoint,
     watch: Watch,
+    *,
+    decay: float = DECAY,
 ) -> Progress:
     """Trains, going on where the checkpoint left off.
 
@@ -70,8 +73,9 @@ def run(
         settings: How.
         checkpoint: Where the state is kept.
         watch: Called after every step.
+        decay: Weight decay.
     """
-    optimizer = torch.optim.AdamW(trained.values(), weight_decay=0.01)
+    optimizer = torch.optim.AdamW(trained.values(), weight_decay=decay)
     progress = Progress(**(checkpoint.restore(optimizer, trained) or {"steps": settings.steps}))
     since: list[float] = []
     while progress.step < settings.steps:

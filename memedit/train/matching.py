@@ -19,6 +19,7 @@ from pydantic import Field
 
 from memedit.scope.encoder import SentenceEncoder
 from memedit.scope.matcher import CONFIG_FILE, MAX_TOKENS, WEIGHTS_FILE, pooled
+from memedit.scope.trained_folder import write_about
 from memedit.train.checkpoint import Checkpoint
 from memedit.train.groups import Group, Source, draw_step
 from memedit.train.loop import LoopSettings, Progress, Watch, run
@@ -102,19 +103,13 @@ def save(model: PeftModel, folder: Path, about: Mapping[str, Any]) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_weights(model, folder / WEIGHTS_FILE, torch.float16)
-    write_about(folder, about)
+    write_about(folder, CONFIG_FILE, about)
 
 
 def about_of(folder: Path) -> dict[str, Any] | None:
     """The contents of ``matcher.json``; None where there is none."""
     path = folder / CONFIG_FILE
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
-
-
-def write_about(folder: Path, about: Mapping[str, Any]) -> None:
-    """Writes ``matcher.json``."""
-    text = json.dumps(about, indent=1, ensure_ascii=False) + "\n"
-    (folder / CONFIG_FILE).write_text(text, encoding="utf-8")
 
 
 def _loss(

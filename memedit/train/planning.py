@@ -8,7 +8,6 @@ wordings, drawn anew, so that the head learns relations and not their names.
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,21 +15,21 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor
 
 from memedit.multihop.walk.head import MAX_HOPS, PlanHead
 from memedit.multihop.walk.planner import States, states_of
 from memedit.scope.encoder import SentenceEncoder
 from memedit.train.checkpoint import Checkpoint
-from memedit.train.loop import Progress, Watch
+from memedit.train.loop import LoopSettings, Progress, Watch, run
 from memedit.train.plans import Family, Planned
 
 _SKIP = -1e4
 _READ = 32  # questions that the encoder reads together
 
 
-class PlanSettings(BaseModel):
+class PlanSettings(LoopSettings):
     """How the head is fitted; what the shipped one was fitted with stands in decomposer.json.
 
     Args:
@@ -38,18 +37,11 @@ class PlanSettings(BaseModel):
         heads: Attention heads of each.
         hidden: The width inside them.
         dropout: Share of activations dropped.
-        learning_rate: The highest one; it rises at first and then falls to zero in a line.
         decay: Weight decay.
-        steps: How many.
         chains: Questions of MQuAKE in a step.
         composed: Compositions in a step.
         compositions: How many compositions there are.
-        clip: The longest gradient, as a norm.
-        every: Steps between checkpoints.
-        seed: Decides what is drawn and the head's first weights.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     layers: int = Field(2, ge=1)
     heads: int = Field(6, ge=1)
@@ -61,7 +53,6 @@ class PlanSettings(BaseModel):
     chains: int = Field(20, ge=1)
     composed: int = Field(44, ge=0)
     compositions: int = Field(8000, ge=1)
-    clip: float = Field(1.0, gt=0)
     every: int = Field(20, ge=1)
     seed: int = 11
 
@@ -174,34 +165,16 @@ def fit(
     """
     torch.manual_seed(settings.seed)
     head = PlanHead(dimension, **settings.head)
-    weights = dict(head.named_parameters())
-    optimizer = torch.optim.AdamW(
-        weights.values(), lr=settings.learning_rate, weight_decay=settings.decay
-    )
-    progress = Progress(**(checkpoint.restore(optimizer, weights) or {"steps": settings.steps}))
-    since: list[float] = []
     head.train()
-    while progress.step < settings.steps:
-        started = time.perf_counter()
-        rng = random.Random(f"{settings.seed}:{progress.step}")
+
+    def loss_at(step: int) -> Tensor:
+        rng = random.Random(f"{settings.seed}:{step}")
         torch.manual_seed(rng.getrandbits(32))  # dropout, the same after an interruption
-        for group in optimizer.param_groups:
-            group["lr"] = _rate(progress.step, settings)
-        loss = torch.stack(
-            [_loss(head, reader, table, size, rng) for size, table in tables.values()]
-        ).sum()
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(weights.values(), settings.clip)
-        optimizer.step()
-        optimizer.zero_grad()
-        since.append(loss.item())
-        progress.step += 1
-        progress.seconds += time.perf_counter() - started
-        if progress.step % settings.every == 0 or progress.step == settings.steps:
-            progress.losses[progress.step] = sum(since) / len(since)
-            since = []
-            checkpoint.save(progress=vars(progress), optimizer=optimizer, weights=weights)
-        watch(progress)
+        losses = [_loss(head, reader, table, size, rng) for size, table in tables.values()]
+        return torch.stack(losses).sum()
+
+    weights = dict(head.named_parameters())
+    progress = run(weights, loss_at, settings, checkpoint, watch, decay=settings.decay)
     return head.train(mode=False), progress
 
 
@@ -218,12 +191,6 @@ def _loss(head: PlanHead, reader: Reader, table: Table, size: int, rng: random.R
     likeness = head.likeness(hops[i, places], head.relations(table.drawn(rng)))
     likeness = likeness.masked_fill(table.kin[own], _SKIP)
     return F.nll_loss(lengths, counts - 1) + F.cross_entropy(likeness, own)
-
-
-def _rate(step: int, settings: PlanSettings) -> float:
-    """The learning rate: up over the first twentieth, then down in a line."""
-    rising = (step + 1) / max(1.0, 0.05 * settings.steps)
-    return settings.learning_rate * max(0.01, min(rising, 1.0 - step / settings.steps))
 
 
 @torch.inference_mode()

@@ -17,14 +17,15 @@ from typing import Any
 from memedit.errors import TrainingError
 from memedit.scope.cohort import Cohort
 from memedit.scope.encoder import SentenceEncoder
-from memedit.scope.matcher import Matcher
+from memedit.scope.matcher import CONFIG_FILE, Matcher
 from memedit.scope.probability import Calibration
+from memedit.scope.trained_folder import write_about
 from memedit.train import wordings
 from memedit.train.checkpoint import Checkpoint
 from memedit.train.deciding import Pair, drawn_pairs, fit_relations, fit_texts
 from memedit.train.groups import Item, ItemGroups, RelationGroups, Source
 from memedit.train.loop import Watch
-from memedit.train.matching import MatcherSettings, about_of, fit, key_of, save, write_about
+from memedit.train.matching import MatcherSettings, about_of, fit, key_of, save
 from memedit.train.name_weights import fit_names
 from memedit.train.names import NamePair, name_for_fitting
 from memedit.train.sources import Record
@@ -194,7 +195,7 @@ def fit_decision(
     if any(kept.get(family) for family in COHORT):
         matcher.cohort = matcher.cohort.joined(cohort_of(kept, matcher))
     matcher.cohort.save(folder)
-    write_about(folder, {**about, "decision": decision})
+    write_about(folder, CONFIG_FILE, {**about, "decision": decision})
     return decision
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from memedit.multihop.walk.inventory import Inventory
 from memedit.multihop.walk.ranking import Asked, ComposedPaths, VectorsOf, Words
 from memedit.scope.encoder import Encoder, SentenceEncoder, Vectors
 from memedit.scope.matcher import tokens
+from memedit.scope.trained_folder import read_about
 
 WEIGHTS_FILE = "head.safetensors"
 CONFIG_FILE = "decomposer.json"
@@ -117,7 +117,7 @@ class Planner:
         Raises:
             EncoderError: A file is missing, or the head was trained on another encoder.
         """
-        about = read_about(folder)
+        about = _read_about(folder)
         if not isinstance(encoder, SentenceEncoder) or about["encoder"] != encoder.fingerprint:
             raise EncoderError(
                 f"decomposer: {str(folder)!r} was trained on the encoder {about['encoder']}, not "
@@ -138,7 +138,7 @@ class Planner:
     def shipped(encoder: Encoder, vectors_of: VectorsOf) -> Planner | None:
         """The planner that ships with memedit; None where it does not fit the encoder."""
         with resources.as_file(resources.files("memedit.multihop").joinpath("trained")) as folder:
-            if not folder.is_dir() or read_about(folder)["encoder"] != encoder.fingerprint:
+            if not folder.is_dir() or _read_about(folder)["encoder"] != encoder.fingerprint:
                 return None
             return Planner.load(folder, encoder, vectors_of)
 
@@ -247,20 +247,8 @@ def states_of(encoder: SentenceEncoder) -> States:
     return states
 
 
-def read_about(folder: Path) -> Mapping[str, Any]:
-    """What is known about a decomposer: the contents of ``decomposer.json``.
-
-    Raises:
-        EncoderError: The folder holds none.
-    """
-    for name in (CONFIG_FILE, WEIGHTS_FILE):
-        if not (folder / name).is_file():
-            raise EncoderError(
-                f"decomposer: {str(folder)!r} has no {name}.",
-                hint="Give a folder that memedit train decomposer has written.",
-            )
-    about: dict[str, Any] = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
-    return about
+def _read_about(folder: Path) -> Mapping[str, Any]:
+    return read_about(folder, CONFIG_FILE, WEIGHTS_FILE, what="decomposer", train="decomposer")
 
 
 def shipped_fingerprint() -> str | None:
