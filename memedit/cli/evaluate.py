@@ -109,6 +109,13 @@ def run(
     limit: Annotated[
         int | None, typer.Option(min=1, help="Only the data's first N records.")
     ] = None,
+    asked: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Ask about so many cases only, drawn by the seed, with the edits of all live.",
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -162,6 +169,7 @@ def run(
         "model": _without_folder(model),
         "k": k,
         "limit": limit,
+        "asked": asked,
         "sequential": sequential,
         "setting": setting,
         "seed": seed,
@@ -251,6 +259,7 @@ def _job(name: str, suite: Suite, data: str | None, model: str, options: dict[st
         data=found,
         seed=options["seed"],
         limit=options["limit"],
+        asked=options["asked"],
         alone=options["alone"],
         command=_command(name, data=_data_name(data, found.path), **options),
     )

@@ -10,7 +10,7 @@ import logging
 import math
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -81,16 +81,25 @@ class Alone:
 
 
 def sampled(
-    groups: Sequence[Sequence[Case]], n: int, seed: int
+    groups: Sequence[Sequence[Case]], n: int, seed: int, *, without: Container[str] = ()
 ) -> list[tuple[Sequence[Case], list[Case]]]:
-    """``n`` random cases of as few groups as possible: ``(group, its chosen cases)``."""
+    """``n`` random cases of as few groups as possible: ``(group, its chosen cases)``.
+
+    Args:
+        groups: Cases whose edits are live together.
+        n: How many cases.
+        seed: Decides which.
+        without: Ids of cases that are not chosen.
+    """
     rng = random.Random(seed)
     chosen = []
     for group in rng.sample(list(groups), len(groups)):
         if n <= 0:
             break
-        cases = rng.sample(list(group), min(n, len(group)))
-        chosen.append((group, cases))
+        open_ = [case for case in group if case.id not in without]
+        cases = rng.sample(open_, min(n, len(open_)))
+        if cases:
+            chosen.append((group, cases))
         n -= len(cases)
     return chosen
 

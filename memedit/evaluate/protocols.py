@@ -49,6 +49,14 @@ def grouped(cases: Sequence[Case], k: str, seed: int) -> list[list[Case]]:
     return [order[i : i + int(k)] for i in range(0, len(order), int(k))]
 
 
+def drawn(cases: Sequence[Case], n: int | None, seed: int) -> list[Case]:
+    """``n`` random cases in their order; all of them where None or where there are no more."""
+    if n is None or n >= len(cases):
+        return list(cases)
+    places = random.Random(seed).sample(range(len(cases)), n)
+    return [cases[place] for place in sorted(places)]
+
+
 class Protocol:
     """Applies edits of groups of cases and plans their queries.
 

@@ -42,7 +42,7 @@ from memedit.evaluate.metrics import (
 )
 from memedit.evaluate.metrics.match import states
 from memedit.evaluate.outcome import Outcome
-from memedit.evaluate.protocols import Failure, Protocol, grouped
+from memedit.evaluate.protocols import Failure, Protocol, drawn, grouped
 from memedit.evaluate.report.result import Result
 from memedit.evaluate.suite import Suite
 
@@ -81,6 +81,8 @@ class Job:
         data: The data set.
         seed: Of the groups of k edits, the sample asked alone and the bootstrap.
         limit: At most this many records; None for all.
+        asked: So many cases, drawn by the seed, are asked about, with the edits of all of them
+            live; None for all.
         alone: How many queries, in whole cases, are also asked one at a time.
         command: What reproduces the run.
     """
@@ -92,6 +94,7 @@ class Job:
     data: DataSet
     seed: int = 0
     limit: int | None = None
+    asked: int | None = None
     alone: int = 24
     command: str = ""
 
@@ -112,6 +115,7 @@ class Job:
             "server": getattr(self.model, "openai_api_base", None),
             "seed": self.seed,
             "limit": self.limit,
+            "asked": self.asked,
             "alone": self.alone,
         }
 
@@ -177,6 +181,8 @@ class _Stages:
         self.answerer = Answerer()
         records = list(islice(job.data, job.limit))
         self.cases = _unique(record for record in records if isinstance(record, Case))
+        self.asked = drawn(self.cases, job.asked, job.seed)
+        self.passed_over = {case.id for case in self.cases} - {case.id for case in self.asked}
         self.malformed = [
             Outcome(case=f"{m.id} (malformed)", failed=m.reason)
             for m in records
@@ -189,7 +195,7 @@ class _Stages:
     def base(self) -> None:
         """The unedited model's outcomes, taken from the shared folder as far as they are there."""
         identity = self.job.identity()
-        for name in ("method", "seed", "limit", "alone"):
+        for name in ("method", "seed", "limit", "asked", "alone"):
             del identity[name]
         for name in ("k", "protocol", "name", "description"):
             del identity["suite"][name]
@@ -203,7 +209,7 @@ class _Stages:
                 Unedited(self.job.model), self.suite, self._conditions, lambda *_: False
             )
             self._run(protocol, self._unedited_groups(done), folder, BASE, done, "base")
-            wanted = {case.id for case in self.cases}
+            wanted = {case.id for case in self.asked}
             outcomes = [o for o in folder.outcomes(BASE) if o.case in wanted]
         self.base_outcomes = {outcome.case: outcome for outcome in outcomes}
         have = {outcome.case: outcome for outcome in self.folder.outcomes(BASE)}
@@ -216,7 +222,7 @@ class _Stages:
 
         The conditions of a group have been answered together when it is given.
         """
-        bare = [replace(case, edits=()) for case in self.cases if case.id not in done]
+        bare = [replace(case, edits=()) for case in self.asked if case.id not in done]
         for start in range(0, len(bare), BASE_GROUP):
             group = bare[start : start + BASE_GROUP]
             plans = [plan for case in group for plan in self._condition_plans(case)]
@@ -228,7 +234,7 @@ class _Stages:
 
     def _remember_base(self) -> None:
         """Lets the method share the base model's answers where it asks exactly the same."""
-        for case in self.cases:
+        for case in self.asked:
             outcome = self.base_outcomes[case.id]
             if outcome.failed is None:
                 self.answerer.remember(self.job.model, self.suite, case, outcome)
@@ -260,7 +266,10 @@ class _Stages:
         malformed = [replace(outcome, after=after) for outcome in self.malformed for after in tests]
         self.folder.append(name, [m for m in malformed if (m.case, m.after) not in done])
         protocol = Protocol(
-            self.job.method, self.suite, self._base_conditions, lambda *case: case in done
+            self.job.method,
+            self.suite,
+            self._base_conditions,
+            lambda case, after: case in self.passed_over or (case, after) in done,
         )
         groups = grouped(self.cases, k, self.job.seed)
         finished = {case for case, after in done if after == "end"}
@@ -285,8 +294,8 @@ class _Stages:
         sequential = self.suite.protocol == "sequential" and name != BASE
         steps_of = protocol.sequential if sequential else protocol.batch
         detached = protocol.method.detached
-        with self.progress(what, len(self.cases)) as advance:
-            advance(sum(case.id in finished for case in self.cases))
+        with self.progress(what, len(self.asked)) as advance:
+            advance(sum(case.id in finished for case in self.asked))
             waiting: list[Work] = []
             for group in groups:
                 with closing(steps_of(group)) as steps:
@@ -318,12 +327,13 @@ class _Stages:
             return
         done = {(line["case"], line["query"]) for line in self.folder.lines(ALONE)}
         groups = grouped(self.cases, self.job.suite.k[-1], self.job.seed)
-        each = sum(map(self._asked, self.cases)) / len(self.cases)
-        chosen = sampled(groups, math.ceil(self.job.alone / max(each, 1.0)), self.job.seed)
+        each = sum(map(self._queries, self.asked)) / len(self.asked)
+        wanted = math.ceil(self.job.alone / max(each, 1.0))
+        chosen = sampled(groups, wanted, self.job.seed, without=self.passed_over)
         with self.progress("one at a time", sum(len(cases) for _, cases in chosen)) as advance:
             for group, cases in chosen:
                 places = {
-                    case: [i for i in range(self._asked(case)) if (case.id, i) not in done]
+                    case: [i for i in range(self._queries(case)) if (case.id, i) not in done]
                     for case in cases
                 }
                 left = {case: open_ for case, open_ in places.items() if open_}
@@ -354,7 +364,7 @@ class _Stages:
                 self.folder.append_lines(ALONE, [answer.to_dict() for answer in answers])
                 advance(1)
 
-    def _asked(self, case: Case) -> int:
+    def _queries(self, case: Case) -> int:
         return len(self.suite.queries(case))
 
     # -- result ----------------------------------------------------------------------------------

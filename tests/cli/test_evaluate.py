@@ -119,11 +119,13 @@ def test_the_printed_command_is_the_same_run_and_names_no_folder(place, monkeypa
     (place / "mine.toml").write_text('description = "Mine."\ndataset = "zsre"\nscore = false\n')
     out = place / "mine"
     ok("eval", place / "mine.toml", "--method", "in-context", "--k", "2, 1", "--limit", "2",
-       "--seed", "3", "--sequential", "--dtype", "float32", "--out", out, *FEW)  # fmt: skip
+       "--asked", "1", "--seed", "3", "--sequential", "--dtype", "float32",
+       "--out", out, *FEW)  # fmt: skip
     first = read_result(out / "result.json")
     assert first.command == (
         "memedit eval mine.toml --data zsre_mend_eval.json --method in-context --model tiny0 "
-        "--k '2, 1' --limit 2 --sequential --seed 3 --alone 1 --max-tokens 3 --dtype float32"
+        "--k '2, 1' --limit 2 --asked 1 --sequential --seed 3 --alone 1 --max-tokens 3 "
+        "--dtype float32"
     )
     assert str(place) not in (out / "result.json").read_text()
     for path in (place / "data" / "zsre_mend_eval.json", place / "mine.toml", place / "tiny0"):

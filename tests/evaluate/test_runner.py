@@ -370,6 +370,7 @@ def test_a_finished_run_is_read_back(go, tmp_path):
         ({"seed": 1}, "seed is 0, not 1"),
         ({"limit": 2}, "limit is None, not 2"),
         ({"alone": 1}, "alone is 0, not 1"),
+        ({"asked": 1}, "asked is None, not 1"),
         ({"k": ("1",)}, r"suite.k is \['all'\], not \['1'\]"),
         ({"max_tokens": 3}, "suite.max_tokens is 24, not 3"),
         ({"method": Unedited(Told())}, "method.name is 'everything', not 'base'"),
@@ -390,6 +391,26 @@ def test_other_data_weights_and_code_are_other_runs(tmp_path, monkeypatch):
     monkeypatch.setattr(runner, "code_version", lambda: "other")
     keys.add(runner.key_of(one.identity()))
     assert len(keys) == 4
+
+
+def test_few_cases_are_asked_about_while_the_edits_of_all_are_live(go, tmp_path):
+    model = Told()
+    result = go(zsre(tmp_path, 6), model, asked=2, alone=3, seed=1)
+    found = ends(tmp_path)
+    assert [outcome.live for outcome in found.values()] == [6, 6]
+    assert (result.cases.evaluated, result.metrics["reliability"].n) == (2, 2)
+    alone = {line["case"] for line in RunFolder(tmp_path / "out").lines(ALONE)}
+    assert alone and alone <= found.keys()
+    go(zsre(tmp_path, 6), asked=2, seed=2, out="again")
+    again = ends(tmp_path, out="again")
+    assert len(again) == 2 and again.keys() != found.keys()
+    assert go(zsre(tmp_path, 6), asked=9, out="all").cases.evaluated == 6
+
+
+def test_with_k_edits_live_only_groups_that_are_asked_about_are_made_live(go, tmp_path):
+    go(zsre(tmp_path, 6), asked=1, k=("2", "all"))
+    assert [outcome.live for outcome in ends(tmp_path, k="2").values()] == [2]
+    assert [outcome.live for outcome in ends(tmp_path).values()] == [6]
 
 
 def test_a_folder_in_use_is_refused(go, tmp_path):
