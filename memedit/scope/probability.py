@@ -82,7 +82,7 @@ class Calibration:
     Attributes:
         forms: A model for ``"question"``, ``"cloze"`` and ``"text"``.
         names: A model of whether two names are the same thing's, where nobody said so.
-        prior_odds: In-scope to out-of-scope odds, by form.
+        prior_odds: In-scope to out-of-scope odds, by form; for ``"name"``, of one thing's names.
         name_penalty: Log odds taken off where the name is given in part or by reference.
         clash_penalty: Log odds taken off where the target cannot be an answer.
     """
@@ -141,7 +141,8 @@ class Calibration:
         Args:
             likeness: Features of :class:`memedit.scope.likeness.Likeness`, and ``cosine``.
         """
-        return _sigmoid(self.names.log_odds(likeness))
+        log_odds = self.names.log_odds(likeness) + math.log(self.prior_odds.get("name", 1.0))
+        return _sigmoid(log_odds)
 
 
 def _logistic_of(model: Mapping[str, Any]) -> Logistic:

@@ -1,7 +1,8 @@
 """Fitting the weights of names nobody gave: from likeness to the probability of one subject.
 
 What is compared is what the product would compare: all training subjects are known at once, the
-queries name one of them otherwise, or somebody else altogether.
+queries name one of them otherwise, or somebody else altogether, or one whose name only looks like a
+known one (see :func:`memedit.train.respelling.namesake`): to take a man for his brother costs most.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from memedit.forms import fill
 from memedit.scope.candidates import NAME_EVIDENCE, name_evidence
 from memedit.scope.classifier import MAX_VARIANTS, unknown_name
 from memedit.scope.encoder import Encoder
@@ -22,11 +24,13 @@ from memedit.scope.names import NameIndex
 from memedit.text import name_key
 from memedit.train.logistic import fit_logistic
 from memedit.train.names import name_for_fitting
+from memedit.train.respelling import namesake
 from memedit.train.sources import Record
 
 FEATURES = (*Likeness._fields, "rivals", *NAME_EVIDENCE)
 NEAR_IN_MEANING = 5  # known names that a name is compared with for its meaning alone
 MAX_STRANGERS = 6000  # queries that name nobody known
+MAX_NAMESAKES = 3000  # queries whose name only looks like a known one
 # Queries that name a stranger are drawn freely, other names of known things are scarce in the data;
 # a user who writes nearly a known name mostly means it.
 ODDS = 4.0
@@ -88,7 +92,12 @@ def compared(records: Sequence[Record], encoder: Encoder, rng: random.Random) ->
         names.add(str(number), [subject])
     vectors = encoder.encode(subjects)
     strangers = list(dict.fromkeys(_strangers(records)))
-    asked = [*_aliases(records), *rng.sample(strangers, min(MAX_STRANGERS, len(strangers)))]
+    namesakes = list(dict.fromkeys(_namesakes(records, subjects, rng)))
+    asked = [
+        *_aliases(records),
+        *rng.sample(strangers, min(MAX_STRANGERS, len(strangers))),
+        *rng.sample(namesakes, min(MAX_NAMESAKES, len(namesakes))),
+    ]
     unknown = [(query, subject) for query, subject in asked if not names.find(query)]
     shown = [unknown_name(query) for query, _ in unknown]
     places = [
@@ -121,6 +130,17 @@ def _strangers(records: Sequence[Record]) -> Iterator[tuple[str, str]]:
             for query in record.queries:
                 if query.kind in ("locality", "attribute"):
                     yield query.prompt, ""
+
+
+def _namesakes(
+    records: Sequence[Record], subjects: Sequence[str], rng: random.Random
+) -> Iterator[tuple[str, str]]:
+    """Prompts with a name that looks like the subject's and is another's."""
+    for edit in (record.edit for record in records):
+        if name_for_fitting(edit.subject):
+            other = namesake(edit.subject, rng, subjects)
+            if other:
+                yield fill(edit.prompt, other), ""
 
 
 def _same(one: str, other: str) -> bool:

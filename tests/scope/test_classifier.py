@@ -193,6 +193,13 @@ def decision_weights(**changed):
     } | changed
 
 
+def test_names_have_prior_odds_of_their_own():
+    even = Calibration.from_dict(decision_weights())
+    ninefold = Calibration.from_dict(decision_weights(prior_odds={"name": 9.0, "question": 2.0}))
+    assert even.name_probability({"cosine": 0.0}) == pytest.approx(0.5)
+    assert ninefold.name_probability({"cosine": 0.0}) == pytest.approx(0.9)
+
+
 def test_weights_for_other_evidence_are_refused():
     model = {"weights": {"length": 1.0}, "bias": 0.0}
     with pytest.raises(EncoderError, match="question were fitted with 'length'"):

@@ -14,7 +14,8 @@ from memedit.evaluate.cases import Query
 from memedit.scope.likeness import compare
 from memedit.text import name_key
 from memedit.train import respelling
-from memedit.train.names import SHARES, NamePair, known_things, name_pairs
+from memedit.train.name_weights import compared
+from memedit.train.names import SHARES, NamePair, known_things, name_for_fitting, name_pairs
 from memedit.train.respelling import namesake, respelt
 from memedit.train.sources import Record
 from memedit.train.split import bucket
@@ -209,3 +210,22 @@ def test_namesakes_are_others():
     paris = {namesake("Paris", random.Random(seed), others) for seed in range(60)}
     assert "Paris Quillon" in paris and "Lake Paris" in paris
     assert namesake("Rocky 2", random.Random(1), others) not in (None, "Rocky 2")
+
+
+# -- what the weights of names are fitted on -----------------------------------------------------
+
+
+def test_names_that_only_look_like_a_known_one_are_nobodys():
+    subjects = [name for name in SUBJECTS if name_for_fitting(name)]
+    found = list(compared([record(name) for name in subjects], Letters(), random.Random(0)))
+    assert found and not any(pair.same for pair in found)
+    alike = [pair for pair in found if set(pair.shown.split()) & set(pair.name.split())]
+    assert alike and all(name_key(pair.shown) != name_key(pair.name) for pair in alike)
+
+
+def test_an_alias_is_the_subjects_and_no_other_ones():
+    subjects = [name for name in SUBJECTS if name_for_fitting(name)]
+    own = record(subjects[0], alias(f"{subjects[0]} Junior"))
+    others = [record(name) for name in subjects[1:]]
+    pairs = [p for p in compared([own, *others], Letters(), random.Random(0)) if p.same]
+    assert {pair.name for pair in pairs} == {subjects[0]}
