@@ -133,8 +133,17 @@ def test_a_role_is_named_by_its_adapter(tiny, shipped):
     assert roles.role_with(tiny, str(shipped)) == trained_role(tiny, shipped)
 
 
-def test_the_adapters_prompt_is_what_stands_in_front_of_a_text(tiny, shipped):
+def test_the_adapters_prompt_names_a_short_target_by_itself(tiny, shipped):
     role = counterfactual_role(tiny)
-    [system, turn] = role.messages(CONVERSATION, [MESSI], QUESTION)
+    [system, turn] = role.messages(CONVERSATION, [MESSI, CLUB], QUESTION)
     assert system == CONVERSATION[0]
-    assert turn == HumanMessage(roles.in_front([MESSI]) + QUESTION)
+    assert turn.content.splitlines() == [
+        'New information: "Lionel Messi plays the sport of basketball. '
+        'Lionel Messi plays for FC Freedonia."',
+        'In short: "basketball"',
+        'In short: "FC Freedonia"',
+        QUESTION,
+    ]
+    text = Edit(kind="free_text", statement="It rained. " * 9, target_new="It rained. " * 9)
+    [turn] = role.messages([HumanMessage("?")], [text], "?")
+    assert turn.content.splitlines() == [f'New information: "{text.statement}"', "?"]
