@@ -39,6 +39,8 @@ from memedit.bake.delta_file import load_delta, save_delta
 from memedit.bake.editable import Editable
 from memedit.bake.methods import Method, get_method, method_names
 from memedit.bake.moments import Moments
+from memedit.bake.peft_export import export_peft
+from memedit.bake.settings import load_settings
 
 __all__ = [
     "Delta",
@@ -46,8 +48,10 @@ __all__ = [
     "LowRank",
     "Method",
     "Moments",
+    "export_peft",
     "get_method",
     "load_delta",
+    "load_settings",
     "merge",
     "method_names",
     "refusals",

@@ -84,7 +84,7 @@ class Prepared:
         return {
             site: torch.einsum(
                 "epw,p->ew",
-                values.double().unflatten(0, (len(self.edits), len(self.prefixes))),
+                values.double().view(len(self.edits), len(self.prefixes), -1),
                 shares.to(values.device),
             )
             for site, values in read_last(model, rows, sites).items()

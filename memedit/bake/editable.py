@@ -193,4 +193,4 @@ class Editable:
 
 def _digest(weight: Tensor) -> bytes:
     raw = weight.cpu().contiguous().reshape(-1).view(torch.uint8)
-    return hashlib.sha256(memoryview(raw.numpy())).digest()
+    return hashlib.sha256(raw.numpy().tobytes()).digest()

@@ -83,7 +83,7 @@ def compute(
                 optimizer.zero_grad()
                 loss = _loss(model, batch)
                 total += loss.item() * len(batch) / len(rows)
-                loss.backward()
+                loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
             losses.append(total)
             watch("passes", step + 1, settings.steps)

@@ -6,7 +6,7 @@ import difflib
 import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
@@ -42,6 +42,7 @@ class Method:
     name: str
     settings: type[BaseModel]
     _compute: Callable[..., Delta]
+    _compute_each: Callable[..., list[Delta]] | None = None
 
     def compute(
         self,
@@ -67,15 +68,45 @@ class Method:
             BakeError: An edit cannot be written, or memory does not suffice; no weight has been
                 touched.
         """
-        if not isinstance(settings, self.settings):
-            raise BakeError(
-                f"settings: {self.name} takes {self.settings.__name__}, not "
-                f"{type(settings).__name__}.",
-                hint=f"Read them with load_settings({self.name!r}, ...).",
-            )
+        self._check(model, settings)
         return self._compute(
             model, edits, settings, moments=moments, seed=seed, watch=watch or _ignore
         )
+
+    def compute_each(
+        self,
+        model: Editable,
+        edits: Sequence[Edit],
+        settings: BaseModel,
+        *,
+        moments: Moments,
+        seed: int = 0,
+        watch: Watch | None = None,
+    ) -> list[Delta]:
+        """A delta for each edit alone, all on the weights as they are.
+
+        The same as :meth:`compute` for one edit after the other, up to rounding; methods with
+        target vectors optimise them in batches. Arguments and errors are those of
+        :meth:`compute`.
+        """
+        self._check(model, settings)
+        given: dict[str, Any] = {"moments": moments, "seed": seed, "watch": watch or _ignore}
+        if self._compute_each is not None:
+            return self._compute_each(model, edits, settings, **given)
+        return [self._compute(model, [edit], settings, **given) for edit in edits]
+
+    def _check(self, model: Editable, settings: BaseModel) -> None:
+        if not isinstance(settings, self.settings):
+            raise BakeError(
+                f"settings: {self.name} takes its own, not a {type(settings).__name__}.",
+                hint=f"Read them with load_settings({self.name!r}, ...).",
+            )
+        given = getattr(settings, "layers", None) or (getattr(settings, "layer", 0),)
+        if max(given) >= len(model.blocks):
+            raise BakeError(
+                f"layers: there is no layer {max(given)}; the model has {len(model.blocks)}.",
+                hint="Give settings made for this model.",
+            )
 
 
 def method_names() -> list[str]:
@@ -96,7 +127,7 @@ def get_method(name: str) -> Method:
             hint=f"Did you mean {close[0]!r}?" if close else f"One of {', '.join(method_names())}.",
         )
     module = importlib.import_module(_MODULES[name])
-    return Method(name, cast("type[BaseModel]", module.Settings), cast(Any, module).compute)
+    return Method(name, module.Settings, module.compute, getattr(module, "compute_each", None))
 
 
 def _ignore(_what: str, _done: int, _of: int) -> None:

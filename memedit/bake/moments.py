@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -18,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from memedit.bake.reading import Site, hooks, stop_after, stopping, watch
+from memedit.bake.solve import null_basis
 from memedit.bake.tensor_file import read_tensors, write_tensors
 from memedit.errors import BakeError
 from memedit.models.embedded import sha256_of
@@ -26,6 +29,7 @@ from memedit.models.tokens import padded
 if TYPE_CHECKING:
     from memedit.bake.editable import Editable
 
+SAVE_SECONDS = 60.0  # between two writings of what has been read
 ROWS = 16  # texts that are read, or written by the model, together
 
 
@@ -104,6 +108,34 @@ class Moments:
                 self._read(model, missing, settings, progress)
         return {layer: self._held[key] for layer, key in keys.items()}
 
+    def null_bases(
+        self,
+        model: Editable,
+        layers: Sequence[int],
+        settings: MomentSettings,
+        *,
+        below: float | None,
+        energy: float,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> dict[int, Tensor]:
+        """The null space of each layer's C; see :func:`~memedit.bake.solve.null_basis`.
+
+        Raises:
+            BakeError: One has no direction at all, or :meth:`of` cannot read.
+        """
+        found = {}
+        for layer, moment in self.of(model, layers, settings, progress).items():
+            key = f"{self._key(model, layer, settings)}:{below}:{energy}"
+            if key not in self._held:
+                self._held[key] = null_basis(moment, below=below, energy=energy)
+            found[layer] = self._held[key]
+            if not found[layer].shape[1]:
+                raise BakeError(
+                    f"null space: the keys of layer {layer} leave no direction free.",
+                    hint="Raise null_below or null_energy.",
+                )
+        return found
+
     # -- reading ---------------------------------------------------------------------------------
 
     @torch.no_grad()
@@ -125,18 +157,17 @@ class Moments:
             layer: found[0] if done and found else torch.zeros(width, width, dtype=torch.float64)
             for layer, found in begun.items()
         }
-        read = 0
-        for batch in self._texts(model, settings):
-            count = sum(map(len, batch))
-            read += count
-            if read <= done:
-                continue  # read before an interruption
+        read, saved = done, time.monotonic()
+        for batch in self._texts(model, settings, done):
+            read += sum(map(len, batch))
             for layer, part in _products(model, batch, layers).items():
                 sums[layer] += part
-            for layer in layers:
-                self._save(keys[layer], sums[layer], read)
             if progress:
                 progress(min(read, wanted), wanted)
+            if read >= wanted or time.monotonic() - saved > SAVE_SECONDS:
+                for layer in layers:
+                    self._save(keys[layer], sums[layer], read)
+                saved = time.monotonic()
             if read >= wanted:
                 break
         if read < wanted:
@@ -148,10 +179,15 @@ class Moments:
         for layer in layers:
             self._held[keys[layer]] = sums[layer] / read
 
-    def _texts(self, model: Editable, settings: MomentSettings) -> Iterator[list[list[int]]]:
-        """Token ids of texts, :data:`ROWS` at a time; the same ones every time."""
+    def _texts(
+        self, model: Editable, settings: MomentSettings, done: int
+    ) -> Iterator[list[list[int]]]:
+        """Token ids of texts, :data:`ROWS` at a time, after the first ``done`` tokens of them.
+
+        They are the same every time, so that an interrupted reading goes on as if it had not been.
+        """
         if self.corpus is None:
-            number = 0
+            number = done // (ROWS * settings.window)
             while True:
                 yield _written(model, settings.window, self.seed * 1_000_003 + number)
                 number += 1
@@ -161,9 +197,11 @@ class Moments:
             if len(ids) > 1:
                 batch.append(ids)
             if len(batch) == ROWS:
-                yield batch
+                if done <= 0:
+                    yield batch
+                done -= sum(map(len, batch))
                 batch = []
-        if batch:
+        if batch and done <= 0:
             yield batch
 
     # -- keeping ---------------------------------------------------------------------------------
@@ -202,10 +240,7 @@ def _products(
         keys = values[mask.to(values.device).bool()].to(torch.float64)
         seen[layer] = (keys.T @ keys).cpu()
 
-    handles = [
-        watch(model, Site(layer, "mlp_in"), lambda values, layer=layer: see(values, layer))
-        for layer in layers
-    ]
+    handles = [watch(model, Site(layer, "mlp_in"), partial(see, layer=layer)) for layer in layers]
     with hooks([*handles, stop_after(model, max(layers))]), stopping():
         cast(Any, model.network)(input_ids=ids, attention_mask=mask, use_cache=False)
     return seen

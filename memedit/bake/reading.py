@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 import torch
@@ -120,9 +121,7 @@ def read_last(
             at = values[torch.arange(len(ends)), ends.to(values.device)]
             found[site].append(at.to(torch.promote_types(at.dtype, torch.float32)))
 
-        handles = [
-            watch(model, site, lambda values, site=site: keep(values, site)) for site in sites
-        ]
+        handles = [watch(model, site, partial(keep, site=site)) for site in sites]
         ids, mask = padded(chosen, model.tokens.pad_id, model.network.device, side="right")
         with hooks([*handles, stop_after(model, top)]), stopping():
             cast(Any, model.network)(input_ids=ids, attention_mask=mask, use_cache=False)

@@ -25,6 +25,7 @@ from torch import Tensor
 
 from memedit.bake.contexts import PrefixSettings, Prepared, new_delta, prepare
 from memedit.bake.delta import Delta, LowRank
+from memedit.bake.memory import check_memory
 from memedit.bake.methods import Watch
 from memedit.bake.moments import Moments, MomentSettings
 from memedit.bake.reading import Site
@@ -69,6 +70,7 @@ def compute(
 ) -> Delta:
     """See :class:`~memedit.bake.methods.Method`; the figures are those of :class:`Update`."""
     prepared = prepare(model, edits, settings.prefixes, seed=seed)
+    check_memory(model, prepared, [settings.layer], settings.target)
     path = model.blocks.mlp_out_path(settings.layer)
     moment = _moment(model, settings, moments, watch)
     updates: list[Update] = []
@@ -92,6 +94,7 @@ def compute_each(
 ) -> list[Delta]:
     """A delta for each edit alone, all on the weights as they are; optimised in batches."""
     prepared = prepare(model, edits, settings.prefixes, seed=seed)
+    check_memory(model, prepared, [settings.layer], settings.target)
     moment = _moment(model, settings, moments, watch)
     updates = _updates(model, prepared, settings, moment, watch)
     return [

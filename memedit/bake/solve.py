@@ -20,8 +20,9 @@ def with_ridge(moment: Tensor, ridge: float) -> Tensor:
 def solve_symmetric(matrix: Tensor, right: Tensor) -> Tensor:
     """X of ``matrix @ X = right`` for a positive definite matrix."""
     factor, info = torch.linalg.cholesky_ex(matrix)
-    if int(info):  # singular to working precision
-        return torch.linalg.solve(matrix, right)
+    if info.item():  # singular to working precision
+        solved: Tensor = torch.linalg.solve(matrix, right)
+        return solved
     return torch.cholesky_solve(right, factor)
 
 
@@ -72,9 +73,12 @@ def null_basis(moment: Tensor, *, below: float | None = None, energy: float = 0.
     """
     values, vectors = torch.linalg.eigh(moment)
     if below is not None:
-        return vectors[:, values < below]
-    values = values.clamp_min(0)
-    return vectors[:, values.cumsum(0) <= energy * values.sum()]
+        kept = values < below
+    else:
+        values = values.clamp_min(0)
+        kept = values.cumsum(0) <= energy * values.sum()
+    basis: Tensor = vectors[:, kept]
+    return basis
 
 
 def null_space(basis: Tensor, weight: float, keys: Tensor, earlier: Tensor) -> Tensor:

@@ -161,7 +161,10 @@ class Objective:
         parts: Sequence[Part],
         settings: TargetSettings,
     ) -> None:
-        rows, golds, shares, essence = [], [], [], []
+        rows: list[Row] = []
+        golds: list[int] = []
+        shares: list[float] = []
+        essence: list[bool] = []
         for owner, edit in enumerate(wanted):
             for text in edit.texts:
                 read = tuple(range(text.target - 1, len(text.ids) - 1))
