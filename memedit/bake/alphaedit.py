@@ -21,7 +21,7 @@ from torch import Tensor
 from memedit.bake.contexts import PrefixSettings, new_delta, prepare
 from memedit.bake.delta import Delta
 from memedit.bake.memit import check_layers
-from memedit.bake.memory import check_memory
+from memedit.bake.memory import within_memory
 from memedit.bake.methods import Watch
 from memedit.bake.moments import Moments, MomentSettings
 from memedit.bake.solve import null_space, weight_for
@@ -86,7 +86,7 @@ def compute(
     that belong to it, by layer.
     """
     prepared = prepare(model, edits, settings.prefixes, seed=seed)
-    check_memory(model, prepared, settings.layers, settings.target, matrices=2)
+    target = within_memory(model, prepared, settings.layers, settings.target, matrices=2)
     layer = settings.layers[-1]
     check_adds_up(model, prepared.texts[0][0].ids, layer)
     bases = moments.null_bases(
@@ -97,7 +97,7 @@ def compute(
         energy=settings.null_energy or 0.0,
         progress=lambda n, of: watch("second moments", n, of),
     )
-    goal = find_goal(model, prepared, layer, ["block_out"], settings.target, watch)
+    goal = find_goal(model, prepared, layer, ["block_out"], target, watch)
 
     def solve(layer: int, keys: Tensor) -> Tensor:
         basis = bases[layer].to(keys.device)

@@ -14,7 +14,7 @@ from memedit.edit import new_id
 from memedit.errors import BakeError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LowRank:
     """The change of one weight, ``up @ down`` (LoRA's B and A).
 
@@ -77,7 +77,7 @@ class LowRank:
         return LowRank.of(self.dense(), torch.eye(self.shape[1]))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Delta:
     """A change of weights that writes some edits into one base model.
 

@@ -53,6 +53,7 @@ class Editable:
         self.blocks = Blocks(network, architecture)
         self.base = weights_fingerprint(network)
         self._deltas: dict[str, Delta] = {}
+        self._tried: dict[str, LowRank] = {}
         self._originals: dict[str, Tensor] = {}
         self._written: dict[str, bytes] = {}
 
@@ -113,14 +114,12 @@ class Editable:
             self._rewrite(paths)
 
     @contextlib.contextmanager
-    def scratch(self) -> Iterator[Mapping[str, LowRank]]:
+    def scratch(self) -> Iterator[None]:
         """Weights that a method may change with :meth:`try_on`; as before after the block."""
-        tried: dict[str, LowRank] = {}
-        self._tried = tried
         try:
-            yield tried
+            yield
         finally:
-            del self._tried
+            tried, self._tried = self._tried, {}
             self._rewrite(tried)
 
     def try_on(self, path: str, change: LowRank) -> None:
@@ -177,8 +176,8 @@ class Editable:
                 self._originals[path] = weight.clone()
             original = self._originals[path]
             changes = [d.factors[path] for d in self._deltas.values() if path in d.factors]
-            if path in (tried := getattr(self, "_tried", {})):
-                changes.append(tried[path])
+            if path in self._tried:
+                changes.append(self._tried[path])
             if changes:
                 exact = original.to(torch.float64, copy=True)
                 for change in changes:

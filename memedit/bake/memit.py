@@ -17,7 +17,7 @@ from torch import Tensor
 
 from memedit.bake.contexts import PrefixSettings, Prepared, new_delta, prepare
 from memedit.bake.delta import Delta
-from memedit.bake.memory import check_memory
+from memedit.bake.memory import within_memory
 from memedit.bake.methods import Watch
 from memedit.bake.moments import Moments, MomentSettings
 from memedit.bake.solve import least_squares, solve_symmetric, weight_for, with_ridge
@@ -105,13 +105,13 @@ def _find(
     watch: Watch,
 ) -> tuple[Prepared, Goal, Solve]:
     prepared = prepare(model, edits, settings.prefixes, seed=seed)
-    check_memory(model, prepared, settings.layers, settings.target)
+    target = within_memory(model, prepared, settings.layers, settings.target)
     layer = settings.layers[-1]
     check_adds_up(model, prepared.texts[0][0].ids, layer)
     found = moments.of(
         model, settings.layers, settings.moments, lambda n, of: watch("second moments", n, of)
     )
-    goal = find_goal(model, prepared, layer, ["block_out"], settings.target, watch)
+    goal = find_goal(model, prepared, layer, ["block_out"], target, watch)
     return prepared, goal, closed_form(found, settings.moments.ridge, settings)
 
 

@@ -17,7 +17,7 @@ from memedit.bake.contexts import new_delta, prepare
 from memedit.bake.delta import Delta
 from memedit.bake.memit import Settings as MemitSettings
 from memedit.bake.memit import closed_form
-from memedit.bake.memory import check_memory
+from memedit.bake.memory import within_memory
 from memedit.bake.methods import Watch
 from memedit.bake.moments import Moments
 from memedit.bake.reading import Part
@@ -43,12 +43,12 @@ def compute(
 ) -> Delta:
     """See :class:`~memedit.bake.methods.Method` and, for figures, :func:`.spread.write`."""
     prepared = prepare(model, edits, settings.prefixes, seed=seed)
-    check_memory(model, prepared, settings.layers, settings.target)
+    target = within_memory(model, prepared, settings.layers, settings.target)
     found = moments.of(
         model, settings.layers, settings.moments, lambda n, of: watch("second moments", n, of)
     )
     parts: tuple[Part, ...] = ("attn_out", "mlp_out")
-    goal = find_goal(model, prepared, settings.layers[-1], parts, settings.target, watch)
+    goal = find_goal(model, prepared, settings.layers[-1], parts, target, watch)
     solve = closed_form(found, settings.moments.ridge, settings)
     factors, figures, _ = write(
         model, prepared, goal, settings.layers, solve, divide=math.sqrt, watch=watch

@@ -115,10 +115,10 @@ def read_last(
     top = max(site.layer for site in sites)
     for batch in _batches([len(rows[row]) for row in order]):
         chosen = [rows[order[i]] for i in batch]
-        ends = torch.tensor([len(row) - 1 for row in chosen])
+        ends = [len(row) - 1 for row in chosen]
 
-        def keep(values: Tensor, site: Site, ends: Tensor = ends) -> None:
-            at = values[torch.arange(len(ends)), ends.to(values.device)]
+        def keep(values: Tensor, site: Site, ends: list[int] = ends) -> None:
+            at = values[list(range(len(ends))), ends]
             found[site].append(at.to(torch.promote_types(at.dtype, torch.float32)))
 
         handles = [watch(model, site, partial(keep, site=site)) for site in sites]

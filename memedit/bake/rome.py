@@ -25,7 +25,7 @@ from torch import Tensor
 
 from memedit.bake.contexts import PrefixSettings, Prepared, new_delta, prepare
 from memedit.bake.delta import Delta, LowRank
-from memedit.bake.memory import check_memory
+from memedit.bake.memory import within_memory
 from memedit.bake.methods import Watch
 from memedit.bake.moments import Moments, MomentSettings
 from memedit.bake.reading import Site
@@ -70,14 +70,14 @@ def compute(
 ) -> Delta:
     """See :class:`~memedit.bake.methods.Method`; the figures are those of :class:`Update`."""
     prepared = prepare(model, edits, settings.prefixes, seed=seed)
-    check_memory(model, prepared, [settings.layer], settings.target)
+    target = within_memory(model, prepared, [settings.layer], settings.target)
     path = model.blocks.mlp_out_path(settings.layer)
     moment = _moment(model, settings, moments, watch)
     updates: list[Update] = []
     with model.scratch():
         for i in range(len(edits)):
             one = prepared.only(i)
-            updates += _updates(model, one, settings, moment)
+            updates += _updates(model, one, settings, target, moment)
             model.try_on(path, _joined(updates))
             watch("edits", i + 1, len(edits))
     return _delta(model, prepared, settings, seed, updates)
@@ -94,9 +94,9 @@ def compute_each(
 ) -> list[Delta]:
     """A delta for each edit alone, all on the weights as they are; optimised in batches."""
     prepared = prepare(model, edits, settings.prefixes, seed=seed)
-    check_memory(model, prepared, [settings.layer], settings.target)
+    target = within_memory(model, prepared, [settings.layer], settings.target)
     moment = _moment(model, settings, moments, watch)
-    updates = _updates(model, prepared, settings, moment, watch)
+    updates = _updates(model, prepared, settings, target, moment, watch)
     return [
         _delta(model, prepared.only(i), settings, seed, [update])
         for i, update in enumerate(updates)
@@ -130,6 +130,7 @@ def _updates(
     model: Editable,
     prepared: Prepared,
     settings: Settings,
+    target: TargetSettings,
     moment: Tensor,
     watch: Watch | None = None,
 ) -> list[Update]:
@@ -145,7 +146,7 @@ def _updates(
         prepared.wanted([[size] for size in sizes.tolist()]),
         layer,
         ["mlp_out"],
-        settings.target,
+        target,
         (lambda done: watch("target vectors", done, total)) if watch else None,
     )
     updates = []

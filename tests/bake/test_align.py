@@ -92,7 +92,7 @@ MADE = {"byte_bpe": byte_bpe(), "sentencepiece": sentencepiece(), "unigram": uni
 WORDS = st.text("abcdeghilmnoprstuwyABCDLMPS'-.", min_size=1, max_size=9)
 ANY_WORDS = st.text(
     st.characters(min_codepoint=33, max_codepoint=0x4FF, categories=["L"]), min_size=1, max_size=6
-)  # noqa: E501
+)
 
 
 def _joined(words):
