@@ -70,6 +70,8 @@ def align(
             f"prompt: {template!r} has no place for the subject {subject!r}.",
             hint="Write {} exactly once where the subject stands.",
         )
+    if target is not None and not target.strip():
+        raise BakeError("target_new: it is empty.", hint="Say what is true from now on.")
     prompt = prefix + before + subject + after
     start = len(prefix) + len(before)
     text = prompt if target is None else prompt + spaced(prompt, target.strip())

@@ -19,7 +19,16 @@ from torch import Tensor, nn
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
-from memedit.bake.reading import Part, Site, hidden_of, hooks, module_at, watch, with_hidden
+from memedit.bake.reading import (
+    Part,
+    Site,
+    hidden_of,
+    hooks,
+    in_rows,
+    module_at,
+    watch,
+    with_hidden,
+)
 from memedit.models.tokens import padded
 
 if TYPE_CHECKING:
@@ -194,9 +203,9 @@ class LivePass:
 
         def add(_module: nn.Module, _args: Any, output: Any) -> Any:
             hidden = hidden_of(output)
-            added = hidden.clone()
+            added = in_rows(hidden.clone(), len(rows))
             added[rows, self._at] += vectors[self.owners].to(hidden.device, hidden.dtype)
-            return with_hidden(output, added)
+            return with_hidden(output, added.view(hidden.shape))
 
         return module_at(self.model, Site(self.layer, part)).register_forward_hook(add)
 

@@ -19,7 +19,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-from memedit.bake.reading import Site, hooks, stop_after, stopping, watch
+from memedit.bake.reading import Site, hooks, in_rows, stop_after, stopping, watch
 from memedit.bake.solve import null_basis
 from memedit.bake.tensor_file import read_tensors, write_tensors
 from memedit.errors import BakeError
@@ -237,7 +237,7 @@ def _products(
     seen: dict[int, Tensor] = {}
 
     def see(values: Tensor, layer: int) -> None:
-        keys = values[mask.to(values.device).bool()].to(torch.float64)
+        keys = in_rows(values, len(batch))[mask.to(values.device).bool()].to(torch.float64)
         seen[layer] = (keys.T @ keys).cpu()
 
     handles = [watch(model, Site(layer, "mlp_in"), partial(see, layer=layer)) for layer in layers]

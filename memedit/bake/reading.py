@@ -50,6 +50,11 @@ def with_hidden(output: Any, hidden: Tensor) -> Any:
     return (hidden, *output[1:]) if isinstance(output, tuple) else hidden
 
 
+def in_rows(values: Tensor, rows: int) -> Tensor:
+    """Values as ``[rows, tokens, width]``; some blocks (OPT) run their MLP on all tokens in one."""
+    return values.view(rows, -1, values.shape[-1]) if values.ndim == 2 else values
+
+
 @contextlib.contextmanager
 def hooks(handles: Iterable[Any]) -> Iterator[None]:
     """Removes these hooks, and no others, when the block ends."""
@@ -75,7 +80,7 @@ def frozen(model: Editable) -> Iterator[None]:
 
 
 def watch(model: Editable, site: Site, see: Callable[[Tensor], None]) -> Any:
-    """Calls ``see`` with the values at a site, ``[rows, tokens, width]``; gives the hook."""
+    """Calls ``see`` with the values at a site (see :func:`in_rows`); gives the hook."""
     module = module_at(model, site)
     if site.part == "mlp_in":
         return module.register_forward_pre_hook(lambda _module, args: see(args[0]))
@@ -118,7 +123,7 @@ def read_last(
         ends = [len(row) - 1 for row in chosen]
 
         def keep(values: Tensor, site: Site, ends: list[int] = ends) -> None:
-            at = values[list(range(len(ends))), ends]
+            at = in_rows(values, len(ends))[list(range(len(ends))), ends]
             found[site].append(at.to(torch.promote_types(at.dtype, torch.float32)))
 
         handles = [watch(model, site, partial(keep, site=site)) for site in sites]

@@ -200,6 +200,5 @@ def _delta(
     figures = {}
     for edit, update in zip(prepared.edits, updates, strict=True):
         figures[edit.id] = {k: v for k, v in vars(update).items() if k != "change"}
-    return new_delta(
-        model, prepared, "rome", settings, seed, {path: _joined(updates)}, {"edits": figures}
-    )
+    factors = {path: _joined(updates).smaller()}
+    return new_delta(model, prepared, "rome", settings, seed, factors, {"edits": figures})

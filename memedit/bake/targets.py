@@ -25,6 +25,7 @@ from torch import Tensor
 from memedit.bake.align import Aligned
 from memedit.bake.live import LivePass, Row
 from memedit.bake.reading import Part, frozen
+from memedit.errors import BakeError
 
 if TYPE_CHECKING:
     from memedit.bake.editable import Editable
@@ -258,6 +259,11 @@ def _optimise_chunk(
                 objective.keep(going)
                 places = places[going]
                 state = {part: state[part][:, going] for part in parts}
+    if not all(torch.isfinite(vectors).all() for vectors in result.values()):
+        raise BakeError(
+            f"target: a vector is not finite in {model.network.dtype}.",
+            hint="Load the model in bfloat16 or float32, or lower target.learning_rate.",
+        )
     return Found(result, tuple(losses), tuple(nlls), tuple(int(n) for n in steps))
 
 

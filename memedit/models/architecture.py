@@ -70,7 +70,13 @@ class Blocks:
         self.facts = architecture or architecture_of(network)
         self._list = cast("nn.ModuleList", network.get_submodule(self.facts.blocks))
         for layer in range(len(self._list)):
-            for projection in (self.mlp_out(layer), self.attn_out(layer)):
+            for path in (self.facts.mlp_out, self.facts.attn_out):
+                try:
+                    projection = bare(self._list[layer].get_submodule(path))
+                except AttributeError:
+                    raise _not_found(
+                        network, f"{path} in every block of {self.facts.blocks}", f"none in {layer}"
+                    ) from None
                 _check_weight(self.facts, projection)
 
     def __len__(self) -> int:

@@ -73,5 +73,5 @@ EDITS = [
 ]
 
 TARGET = TargetSettings(steps=8, learning_rate=0.3, weight_decay=0.1, clamp=4, kl=0.05, at_once=2)
-PREFIXES = PrefixSettings(begin_with=("", "The"), lengths=(4, 6), bare_share=0.5)
+PREFIXES = PrefixSettings(begin_with=("", "The"), lengths=(4, 6), bare_share=0.9)
 MOMENTS = MomentSettings(per_width=8, window=16)

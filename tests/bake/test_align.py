@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from tokenizers.processors import TemplateProcessing
@@ -43,15 +45,15 @@ def sentencepiece() -> Tokens:
     trained.normalizer = normalizers.Sequence(
         [normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")]
     )
+    trained.pre_tokenizer = pre_tokenizers.Metaspace()  # pieces do not reach over a space
     trainer = trainers.BpeTrainer(
-        vocab_size=300,
+        vocab_size=460,
         special_tokens=["<unk>", "<s>", "</s>", *[f"<0x{i:02X}>" for i in range(256)]],
         show_progress=False,
     )
-    trainer.vocab_size = 460
-    trained.train_from_iterator([text.replace(" ", "▁") for text in TEXTS], trainer)
+    trained.train_from_iterator(TEXTS, trainer)
     vocab = trained.get_vocab()
-    merges = [tuple(m) for m in __import__("json").loads(trained.to_str())["model"]["merges"]]
+    merges = [tuple(m) for m in json.loads(trained.to_str())["model"]["merges"]]
     backend = Tokenizer(
         models.BPE(vocab, merges, unk_token="<unk>", fuse_unk=True, byte_fallback=True)
     )
@@ -114,6 +116,7 @@ def _check(tokens: Tokens, prefix: str, before: str, subject: str, after: str, t
 
 
 @pytest.mark.parametrize("name", MADE)
+@settings(max_examples=40)
 @given(
     prefix=st.sampled_from(["", "The sky is blue. "]),
     before=st.sampled_from(["", "The capital of", "In"]),
@@ -126,6 +129,7 @@ def test_words(name, prefix, before, subject, after, target):
 
 
 @pytest.mark.parametrize("name", ["byte_bpe", "sentencepiece"])
+@settings(max_examples=40)
 @given(subject=_joined(ANY_WORDS), target=_joined(ANY_WORDS))
 def test_any_letters_where_bytes_stand_in(name, subject, target):
     tokens = MADE[name]
@@ -135,6 +139,7 @@ def test_any_letters_where_bytes_stand_in(name, subject, target):
 
 
 @pytest.mark.real_model
+@settings(max_examples=40)
 @given(subject=_joined(WORDS), target=_joined(WORDS))
 def test_the_tokenizer_of_a_gguf_file(subject, target):
     tokens = _of_gguf()
@@ -162,7 +167,7 @@ def test_scripts_without_spaces_get_none():
     [
         ("The capital is", "Greece", "Oslo", "no place for the subject"),
         ("{} is", "", "Oslo", "no place for the subject"),
-        ("{} is", "Greece", "", "no tokens of its own"),
+        ("{} is", "Greece", " ", "target_new: it is empty"),
         ("{} is", "日本", "Oslo", "no tokens that decode to '日本'"),
         ("{} is", "Greece", "日本", "tokens that do not decode to it"),
     ],

@@ -180,12 +180,9 @@ def test_damaged_files_are_refused(tmp_path):
     path = tmp_path / "a.safetensors"
     save_delta(_delta(editable()), path)
     whole = path.read_bytes()
-    for content in (
-        b"",
-        whole[:100],
-        whole[:-1],
-        whole.replace(b'\\"format\\": 1', b'\\"format\\": 2'),
-    ):
+    later = whole.replace(b'\\"format\\": 1', b'\\"format\\": 2')
+    assert later != whole
+    for content in (b"", whole[:100], whole[:-1], later):
         path.write_bytes(content)
         with pytest.raises(BakeError):
             load_delta(path)

@@ -54,7 +54,8 @@ def test_published_values():
     ("text", "message"),
     [
         ("layer = -1", "layer: .*has -1"),
-        ("layer = 1\nlayers = [1]", "layers: .*Extra inputs"),
+        ("layer = 1", "target: .*Field required"),
+        ("layer = 1\nlayers = [1]\n" + families("rome")["gpt2"].split("layer = 4")[1], "layers: "),
         ("layer =", "not valid TOML"),
         ("layer = 1\n[target]\nsteps = 0", "target.steps"),
     ],
