@@ -160,7 +160,7 @@ def _updates(
                 steps=found.steps[i],
                 along=along,
                 cosine=along / float(keys[i].norm()),
-                relative=float(delta.norm() / sizes[i]),
+                relative=float(delta.norm()) / float(sizes[i]),
             )
         )
     return updates

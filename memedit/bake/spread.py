@@ -141,7 +141,7 @@ def write(
             "loss": goal.found.losses[i],
             "target_nll": goal.found.target_nll[i],
             "steps": goal.found.steps[i],
-            "relative": float(vectors[i].norm() / goal.sizes[i]),
+            "relative": float(vectors[i].norm()) / float(goal.sizes[i]),
             "reached": float(reached[i]),
         }
         for i, edit in enumerate(prepared.edits)

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 import pytest
 import torch
+from peft import LoraConfig
 
-from memedit.bake import Moments, get_method, load_delta, method_names, refusals, save_delta
+from memedit.bake import (
+    Editable,
+    Moments,
+    get_method,
+    load_delta,
+    method_names,
+    refusals,
+    save_delta,
+)
 from memedit.bake import memory as memory_module
 from memedit.bake.alphaedit import Settings as AlphaEdit
 from memedit.bake.contexts import draw_prefixes, prepare
@@ -20,7 +30,7 @@ from memedit.bake.solve import with_ridge
 from memedit.bake.targets import optimise
 from memedit.edit import Edit
 from memedit.errors import BakeError
-from tests.bake.small import EDITS, MOMENTS, PREFIXES, TARGET, editable
+from tests.bake.small import EDITS, MOMENTS, PREFIXES, TARGET, TOKENS, editable, network
 from tests.bake.test_delta import _bits, _same
 
 COMMON = {"target": TARGET, "prefixes": PREFIXES, "moments": MOMENTS}
@@ -249,6 +259,21 @@ def test_a_block_that_scales_its_mlp_is_refused_where_the_stream_is_solved_for()
     for name in ("memit", "alphaedit"):
         with pytest.raises(BakeError, match="does not add its MLP's output"):
             _compute(model, name)
+
+
+def test_a_model_with_a_switched_off_adapter_is_its_base():
+    plain, wrapped = network(), network()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=FutureWarning)  # PEFT's own
+        wrapped.add_adapter(LoraConfig(target_modules="all-linear", init_lora_weights=False))
+        wrapped.disable_adapters()
+    models = [Editable(plain, TOKENS), Editable(wrapped, TOKENS)]
+    deltas = [_compute(model, "rome", EDITS[:1]) for model in models]
+    path = models[0].blocks.mlp_out_path(1)
+    assert models[0].base == models[1].base
+    assert torch.equal(deltas[0].factors[path].dense(), deltas[1].factors[path].dense())
+    models[1].apply(deltas[0])
+    models[1].revert(deltas[0].id)
 
 
 def test_prefixes_are_drawn_alike_and_begin_as_asked():
