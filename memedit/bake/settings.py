@@ -77,7 +77,7 @@ def families(method: str) -> dict[str, str]:
 
 def _fits(text: str, config: Any) -> bool:
     """Whether the configuration has the values the file asks for under ``[fits]``."""
-    wanted = tomllib.loads(text).get("fits")
+    wanted = tomllib.loads(text).get("fits", {})
     return bool(wanted) and all(getattr(config, k, None) == v for k, v in wanted.items())
 
 
