@@ -19,7 +19,7 @@ from memedit.models.tokens import Tokens
 from memedit.text import spaced
 
 # Read at the subject's last token, so that what the subject is stays as it was (Meng et al. 2022,
-# arXiv 2202.05262, section 3.1).
+# arXiv 2202.05262, on the choice of v*).
 ESSENCE = f"{SLOT} is a"
 
 

@@ -1,9 +1,9 @@
 """AlphaEdit: MEMIT within the null space of what the weights are used for.
 
 Fang et al. 2025, arXiv 2410.02355. Target vectors and spreading are MEMIT's. In each layer P
-projects on the directions in which C has next to nothing (section 3.2), and
+projects on the directions in which C has next to nothing, and
 
-    Delta P = R K^T P (K_p K_p^T P + K K^T P + weight * I)^-1      (section 3.3)
+    Delta P = R K^T P (K_p K_p^T P + K K^T P + weight * I)^-1
 
 where K_p are the keys of earlier batches, which their deltas keep. What the base's keys, C, lead to
 stays; what earlier batches wrote is protected by the second term.

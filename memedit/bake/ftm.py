@@ -1,6 +1,6 @@
 """FT-M: fine-tuning one down-projection on the target's tokens, the honest baseline.
 
-Zhang et al. 2024, arXiv 2401.01286, appendix B ("FT-M"): the mean over edits of the negative
+Named and compared by Zhang et al. 2024, arXiv 2401.01286: the mean over edits of the negative
 log-likelihood per target token, prompts not counted, by Adam (Kingma & Ba 2015, arXiv 1412.6980);
 the other weights stay. It stops once the loss is under 1e-2.
 """

@@ -82,7 +82,7 @@ def null_basis(moment: Tensor, *, below: float | None = None, energy: float = 0.
 
 
 def null_space(basis: Tensor, weight: float, keys: Tensor, earlier: Tensor) -> Tensor:
-    """AlphaEdit's update without its residuals (Fang et al. 2025, arXiv 2410.02355, section 3.3).
+    """AlphaEdit's update without its residuals (Fang et al. 2025, arXiv 2410.02355).
 
     ``Delta P = R K^T P (K_p K_p^T P + K K^T P + weight * I)^-1`` minimises
     ``|Delta P K - R|^2 + |Delta P K_p|^2 + weight * |Delta P|^2``. It is solved in the coordinates

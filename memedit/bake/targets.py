@@ -2,7 +2,7 @@
 
 For each edit a vector delta is optimised (Meng et al. 2022, arXiv 2202.05262, equation 4, as its
 implementation has it; Meng et al. 2023, arXiv 2210.07229, equation 16; Li et al. 2024,
-arXiv 2308.08742, section 3.3 for two at once). The loss of one edit is
+arXiv 2308.08742, for two at once). The loss of one edit is
 
     mean over its texts of  -log P(target | text, delta) / tokens of the target
     + kl * KL(P(. | "{subject} is a", delta) || P(. | "{subject} is a"))
