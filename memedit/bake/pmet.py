@@ -1,8 +1,8 @@
 """PMET: two vectors are optimised, one is written (Li et al. 2024, arXiv 2308.08742).
 
 1. At the last edited layer L, a vector on the attention's output and one on the MLP's output are
-   optimised together, so that the MLP's need not carry what belongs
-   to the attention. The loss is adaptive: see :class:`~memedit.bake.targets.TargetSettings`.
+   optimised together, so that the MLP's need not carry what belongs to the attention. The loss is
+   adaptive: see :class:`~memedit.bake.targets.TargetSettings`.
 2. Only the MLP is changed, as MEMIT does, but R is what its own output lacks, divided by the
    square root of the number of layers that remain.
 """
