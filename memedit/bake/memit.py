@@ -3,7 +3,8 @@
 1. z_i = h_i^L + delta_i for each edit, with delta_i optimised on the output of the last edited
    layer L (equation 16).
 2. For each layer l from the lowest (algorithm 1): K from the subjects' last tokens, averaged over
-   prefixes; R = (Z - H^L) / (layers that remain); Delta = R K^T (lambda C + K K^T)^-1 (equation 14).
+   prefixes; R = (Z - H^L) / (layers that remain);
+   Delta = R K^T (lambda C + K K^T)^-1 (equation 14).
 """
 
 from __future__ import annotations
