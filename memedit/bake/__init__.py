@@ -25,8 +25,8 @@ What holds:
   the deltas: base folder plus delta files is the baked model.
 * ``delta.base`` is the hash of every bit of the untouched base (:func:`memedit.models.fingerprint.
   weights_fingerprint`), so the number format counts; any other base is refused.
-* ``delta.figures`` has ``edits`` (by edit id, see the method), ``relative`` (by weight,
-  ``|change| / |weight|``) and the ``prefixes`` drawn.
+* ``delta.figures`` has ``edits`` (by edit id; not for ft-m, which has ``loss``), ``relative``
+  (by weight, ``|change| / |weight|``) and the ``prefixes`` drawn.
 * ``merge`` adds deltas, ``Delta.scaled`` weakens one, ``export_peft`` writes one as an adapter that
   plain PEFT loads and switches.
 
