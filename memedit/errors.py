@@ -73,3 +73,7 @@ class EvaluationError(MemEditError):
 
 class TrainingError(MemEditError):
     """A model cannot be trained as asked: the data or the settings do not allow it."""
+
+
+class BakeError(MemEditError):
+    """Edits cannot be written into the weights as asked, or a delta does not belong to them."""

@@ -50,6 +50,11 @@ def begins_unspaced(text: str) -> bool:
     return re.match(f"[{_UNSPACED}]", text) is not None
 
 
+def spaced(prompt: str, end: str) -> str:
+    """A continuation with the space that parts it from its prompt, in scripts that have one."""
+    return end if prompt[-1:].isspace() or begins_unspaced(end) else f" {end}"
+
+
 def find_control_character(text: str, *, allow: str = "\n\t") -> str | None:
     """The first control character or lone surrogate in ``text``, as ``U+XXXX``, or None."""
     for ch in text:

@@ -172,7 +172,7 @@ def _as_dict(made: Report, bins: tuple[Bin, ...]) -> dict[str, Any]:
 
 def _write_page(path: Path, namespace: str, made: Report, bins: tuple[Bin, ...]) -> None:
     from memedit.evaluate.report.calibration import calibration_page
-    from memedit.memory.files import write_atomically
+    from memedit.files import write_atomically
 
     page = calibration_page(f"Calibration of {namespace}", _facts(made), bins, _likely(made))
     try:

@@ -18,7 +18,7 @@ import torch
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage, HumanMessage
 
-from memedit.evaluate.answering import can_score, spaced
+from memedit.evaluate.answering import can_score
 from memedit.evaluate.cases import Case, Query
 from memedit.evaluate.judging import reason_of
 from memedit.evaluate.methods.contract import Method, Plan
@@ -26,6 +26,7 @@ from memedit.evaluate.metrics import Figure, mean_figure, share_figure
 from memedit.evaluate.outcome import Outcome, Output
 from memedit.evaluate.suite import Suite
 from memedit.models.local import LocalChatModel
+from memedit.text import spaced
 
 log = logging.getLogger(__name__)
 

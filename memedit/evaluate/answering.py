@@ -15,7 +15,7 @@ from memedit.evaluate.methods.contract import Plan
 from memedit.evaluate.outcome import Likelihood, Outcome
 from memedit.evaluate.suite import Suite
 from memedit.models.local import LocalChatModel
-from memedit.text import begins_unspaced
+from memedit.text import spaced
 
 _Identity = tuple[int, str | None, tuple[str, ...]]
 _TextKey = tuple[_Identity, int, tuple[tuple[str, str], ...]]
@@ -124,11 +124,6 @@ class Answerer:
 def can_score(model: BaseChatModel) -> bool:
     """Whether the model gives likelihoods."""
     return isinstance(model, LocalChatModel)
-
-
-def spaced(prompt: str, end: str) -> str:
-    """A continuation with the space that parts it from its prompt, in scripts that have one."""
-    return end if prompt[-1:].isspace() or begins_unspaced(end) else f" {end}"
 
 
 def _identity(model: BaseChatModel) -> _Identity:

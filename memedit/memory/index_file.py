@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from memedit.memory.files import temporary_prefix, write_atomically
+from memedit.files import temporary_prefix, write_atomically
 
 _log = logging.getLogger(__name__)
 

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from memedit.edit import Edit
 from memedit.errors import QueryError, StoreError
+from memedit.files import write_atomically
 from memedit.forms import SLOT
 from memedit.memory import queries
 from memedit.memory.base import Day, MemoryBase
 from memedit.memory.conflicts import find_conflicts
-from memedit.memory.files import write_atomically
 from memedit.memory.queries import IN_LIST, as_list
 from memedit.memory.records import Changes, Conflict, EditRecord, Event, SearchHit, Stats
 from memedit.scope.encoder import Vectors

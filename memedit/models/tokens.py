@@ -96,6 +96,28 @@ class Tokens:
         ends = [end if isinstance(end, int) else min(self.end_ids, default=self.pad_id)]
         return [*cast("list[int]", ids["input_ids"]), *ends]
 
+    def encode_spans(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
+        """Token ids of plain text, and the span of characters (half-open) each covers.
+
+        A token that stands for no character, such as one for the beginning, covers none.
+
+        Raises:
+            ModelError: The tokenizer cannot tell.
+        """
+        try:
+            with self._lock:
+                encoded = self.tokenizer(
+                    text, split_special_tokens=True, return_offsets_mapping=True
+                )
+        except NotImplementedError:
+            raise ModelError(
+                f"model: the tokenizer of {self.name!r} does not say which characters a token "
+                "covers.",
+                hint="Load the model with its fast tokenizer.",
+            ) from None
+        ids = cast("list[int]", encoded["input_ids"])
+        return ids, [(a, b) for a, b in encoded["offset_mapping"]]
+
     def joined(self, prompt: str, continuation: str) -> tuple[list[int], int]:
         """Token ids of both texts as one, and the index of the continuation's first token.
 
@@ -104,18 +126,15 @@ class Tokens:
         Raises:
             ModelError: The continuation has no token of its own, or nothing stands before it.
         """
-        with self._lock:
-            encoded = self.tokenizer(
-                prompt + continuation, split_special_tokens=True, return_offsets_mapping=True
-            )
-        ends = [end for _, end in cast("list[tuple[int, int]]", encoded["offset_mapping"])]
+        ids, spans = self.encode_spans(prompt + continuation)
+        ends = [end for _, end in spans]
         begin = next((i for i, end in enumerate(ends) if end > len(prompt)), len(ends))
         if begin == len(ends) or begin == 0:
             raise ModelError(
                 f"continuations: {continuation!r} after {prompt!r} cannot be scored.",
                 hint="Give a prompt and a continuation that are not empty.",
             )
-        return cast("list[int]", encoded["input_ids"]), begin
+        return ids, begin
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of token ids, without special tokens."""

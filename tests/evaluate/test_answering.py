@@ -3,10 +3,11 @@ from __future__ import annotations
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
-from memedit.evaluate.answering import Answerer, Text, can_score, spaced
+from memedit.evaluate.answering import Answerer, Text, can_score
 from memedit.evaluate.cases import Case, Query
 from memedit.evaluate.methods import Plan
 from memedit.evaluate.outcome import Likelihood, Outcome, Output
+from memedit.text import spaced
 from tests.evaluate.running import Told, plan_of, suite
 from tests.models.test_adapters import lora
 from tests.models.tiny import tiny_chat_model

@@ -31,6 +31,7 @@ def sources():
     found = {path.relative_to(ROOT).as_posix() for path in files if "__pycache__" not in path.parts}
     for folder, package in MAPPED.items():
         kept = ["*.py", "*.j2", "*.toml"] + ["examples/*.jsonl"] * (folder == "stores")
+        kept += ["*/*.toml"] * (folder == "hparams")
         for pattern in kept:
             found |= {
                 f"memedit/{package}/{path.relative_to(ROOT / folder).as_posix()}"

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 
-from memedit.evaluate.answering import spaced
 from memedit.models.decoding import Decoding
 from memedit.models.local import LocalChatModel
 from memedit.models.roles import Role, in_front
+from memedit.text import spaced
 from memedit.train.counterfactual.tasks import OF_BASE, Task
 
 # How much of what the base model says is learnt: an answer's beginning decides how it goes on.

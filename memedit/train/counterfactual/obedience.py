@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import BaseMessage
 
-from memedit.evaluate.answering import spaced
 from memedit.evaluate.metrics.match import states
 from memedit.models.local import LocalChatModel
 from memedit.models.roles import Role, in_front
+from memedit.text import spaced
 from memedit.train.counterfactual.examples import messages_of
 from memedit.train.counterfactual.tasks import OF_BASE, Task
 

@@ -1,0 +1,157 @@
+"""Edits as token ids: where the subject ends, where the target begins; checked, never assumed.
+
+A text is encoded once, as a whole. Its subject is found by the characters that each token covers
+and the tokens found are decoded again: offsets are wrong in some tokenizers, and counting the
+tokens of pieces is wrong wherever a token reaches across the border between two.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from memedit.edit import Edit
+from memedit.errors import BakeError
+from memedit.forms import SLOT
+from memedit.models.tokens import Tokens
+from memedit.text import spaced
+
+# Read at the subject's last token, so that what the subject is stays as it was (Meng et al. 2022,
+# arXiv 2202.05262, on the choice of v*).
+ESSENCE = f"{SLOT} is a"
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """One text of an edit.
+
+    Attributes:
+        ids: Token ids of the prompt and, where it has one, the target.
+        subject: Index of the subject's last token.
+        target: Index of the target's first token; ``len(ids)`` where there is no target.
+    """
+
+    ids: tuple[int, ...]
+    subject: int
+    target: int
+
+    @property
+    def targets(self) -> tuple[int, ...]:
+        """Token ids of the target."""
+        return self.ids[self.target :]
+
+    @property
+    def upto_subject(self) -> tuple[int, ...]:
+        """The ids up to the subject's last token, which are all that it depends on."""
+        return self.ids[: self.subject + 1]
+
+
+def align(
+    tokens: Tokens, template: str, subject: str, target: str | None = None, *, prefix: str = ""
+) -> Aligned:
+    """The token ids of a filled template, and where subject and target are in them.
+
+    Args:
+        tokens: The tokenizer.
+        template: A prompt with one ``{}``.
+        subject: What stands in its place.
+        target: What follows the prompt; None for nothing.
+        prefix: What stands before the prompt.
+
+    Raises:
+        BakeError: The template has no slot, the target has no token of its own, or the tokens
+            found do not decode to the subject or the target.
+    """
+    before, slot, after = template.partition(SLOT)
+    if not slot or not subject:
+        raise BakeError(
+            f"prompt: {template!r} has no place for the subject {subject!r}.",
+            hint="Write {} exactly once where the subject stands.",
+        )
+    if target is not None and not target.strip():
+        raise BakeError("target_new: it is empty.", hint="Say what is true from now on.")
+    prompt = prefix + before + subject + after
+    start = len(prefix) + len(before)
+    text = prompt if target is None else prompt + spaced(prompt, target.strip())
+    ids, spans = tokens.encode_spans(text)
+    while spans and spans[-1][0] == spans[-1][1]:  # a token that marks the end is no target
+        ids, spans = ids[:-1], spans[:-1]
+    begin = next((i for i, (_, end) in enumerate(spans) if end > len(prompt)), len(ids))
+    last = _last_token(spans, start, start + len(subject))
+    if last is None or last >= begin or not _holds(tokens, ids, spans, start, last, subject):
+        raise BakeError(
+            f"subject: the tokenizer of {tokens.name!r} gives no tokens that decode to "
+            f"{subject!r} in {prompt!r}.",
+            hint="Keep the edit in memory, or write the subject in characters the model knows.",
+        )
+    if target is not None:
+        _check_target(tokens, ids[begin:], target)
+    return Aligned(tuple(ids), last, begin)
+
+
+def align_edit(
+    tokens: Tokens, edit: Edit, prefixes: Sequence[str], context: int | None
+) -> list[Aligned]:
+    """An edit's prompt with its target, once behind each prefix.
+
+    Args:
+        tokens: The tokenizer.
+        edit: The edit.
+        prefixes: Texts that stand before the prompt; "" for the prompt alone.
+        context: How many tokens the model can read; None for no limit.
+
+    Raises:
+        BakeError: The edit has no subject, cannot be aligned, or is too long.
+    """
+    if edit.kind != "fact":
+        raise BakeError(
+            f"edit {edit.id!r}: it is free text and has no subject to be written at.",
+            hint="Keep it in memory.",
+        )
+    try:
+        rows = [
+            align(tokens, edit.prompt, edit.subject, edit.target_new, prefix=p) for p in prefixes
+        ]
+    except BakeError as error:
+        raise BakeError(f"edit {edit.id!r}: {error.message}", hint=error.hint) from None
+    longest = max(len(row.ids) for row in rows)
+    if context is not None and longest > context:
+        raise BakeError(
+            f"edit {edit.id!r}: it takes {longest} tokens, the model reads {context}.",
+            hint="Shorten the prompt or the target, or keep the edit in memory.",
+        )
+    return rows
+
+
+def _last_token(spans: Sequence[tuple[int, int]], start: int, end: int) -> int | None:
+    """The last token that covers a character from ``start`` to ``end``."""
+    covering = [i for i, (a, b) in enumerate(spans) if a < b and a < end and b > start]
+    return covering[-1] if covering else None
+
+
+def _holds(
+    tokens: Tokens,
+    ids: Sequence[int],
+    spans: Sequence[tuple[int, int]],
+    start: int,
+    last: int,
+    subject: str,
+) -> bool:
+    first = next(i for i, (a, b) in enumerate(spans) if a < b and b > start)
+    return _plain(subject) in _plain(tokens.decode(ids[first : last + 1]))
+
+
+def _check_target(tokens: Tokens, ids: Sequence[int], target: str) -> None:
+    if not ids or _plain(target) not in _plain(tokens.decode(ids)):
+        raise BakeError(
+            f"target_new: the tokenizer of {tokens.name!r} gives {target!r} "
+            f"{'no tokens of its own' if not ids else 'tokens that do not decode to it'}.",
+            hint="Keep the edit in memory, or write the target in characters the model knows.",
+        )
+
+
+def _plain(text: str) -> str:
+    """A text without what tokenizers may change: case, spacing, compatible characters."""
+    return re.sub(r"\s", "", unicodedata.normalize("NFKC", text).casefold())

@@ -1,0 +1,136 @@
+"""AlphaEdit: MEMIT within the null space of what the weights are used for.
+
+Fang et al. 2025, arXiv 2410.02355. Target vectors and spreading are MEMIT's. In each layer P
+projects on the directions in which C has next to nothing, and
+
+    Delta P = R K^T P (K_p K_p^T P + K K^T P + weight * I)^-1
+
+where K_p are the keys of earlier batches, which their deltas keep. What the base's keys, C, lead to
+stays; what earlier batches wrote is protected by the second term.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from torch import Tensor
+
+from memedit.bake.contexts import PrefixSettings, new_delta, prepare
+from memedit.bake.delta import Delta
+from memedit.bake.memit import check_layers
+from memedit.bake.memory import within_memory
+from memedit.bake.methods import Watch
+from memedit.bake.moments import Moments, MomentSettings
+from memedit.bake.solve import null_space, weight_for
+from memedit.bake.spread import check_adds_up, find_goal, write
+from memedit.bake.targets import TargetSettings
+from memedit.edit import Edit
+
+if TYPE_CHECKING:
+    from memedit.bake.editable import Editable
+
+_KEYS = "keys:"
+
+
+class Settings(BaseModel):
+    """AlphaEdit's settings.
+
+    Args:
+        layers: The layers whose down-projections are changed, ascending.
+        target: How the vectors are optimised.
+        prefixes: What the keys are averaged over.
+        moments: How C is read.
+        null_below: A direction belongs to the null space where C's eigenvalue is less, as
+            published; it depends on how large a model's activations are.
+        null_energy: Instead of it, the share of C's trace that the null space may hold.
+        weight: Of the change's own size, as published.
+        share: Instead of it, the share of its residual that a lone edit is to get in a layer.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    layers: tuple[int, ...] = Field(min_length=1)
+    target: TargetSettings
+    prefixes: PrefixSettings
+    moments: MomentSettings = MomentSettings()
+    null_below: float | None = Field(None, gt=0)
+    null_energy: float | None = Field(None, gt=0, lt=1)
+    weight: float | None = Field(None, gt=0)
+    share: float | None = Field(None, gt=0, lt=1)
+
+    @model_validator(mode="after")
+    def _check(self) -> Settings:
+        check_layers(self.layers)
+        if (self.null_below is None) == (self.null_energy is None):
+            raise ValueError("give either null_below or null_energy, and not both")
+        if (self.weight is None) == (self.share is None):
+            raise ValueError("give either weight or share, and not both")
+        return self
+
+
+def compute(
+    model: Editable,
+    edits: Sequence[Edit],
+    settings: Settings,
+    *,
+    moments: Moments,
+    seed: int,
+    watch: Watch,
+) -> Delta:
+    """See :class:`~memedit.bake.methods.Method`.
+
+    Figures as of :func:`~memedit.bake.spread.write`, and ``null_space``, the share of directions
+    that belong to it, by layer.
+    """
+    prepared = prepare(model, edits, settings.prefixes, seed=seed)
+    target = within_memory(model, prepared, settings.layers, settings.target, matrices=2)
+    layer = settings.layers[-1]
+    check_adds_up(model, prepared.texts[0][0].ids, layer)
+    bases = moments.null_bases(
+        model,
+        settings.layers,
+        settings.moments,
+        below=settings.null_below,
+        energy=settings.null_energy or 0.0,
+        progress=lambda n, of: watch("second moments", n, of),
+    )
+    goal = find_goal(model, prepared, layer, ["block_out"], target, watch)
+
+    def solve(layer: int, keys: Tensor) -> Tensor:
+        basis = bases[layer].to(keys.device)
+        weight = settings.weight
+        if weight is None:
+            assert settings.share is not None  # the settings have one of the two
+            weight = weight_for(settings.share, (basis.T @ keys).square().sum(0))
+        earlier = _earlier(model, model.blocks.mlp_out_path(layer), keys)
+        return null_space(basis, weight, keys, earlier)
+
+    factors, figures, keys = write(model, prepared, goal, settings.layers, solve, watch=watch)
+    sizes = {str(n): basis.shape[1] / len(basis) for n, basis in bases.items()}
+    state = {
+        f"{_KEYS}{model.blocks.mlp_out_path(n)}": found.to("cpu", torch.float32)
+        for n, found in keys.items()
+    }
+    return new_delta(
+        model,
+        prepared,
+        "alphaedit",
+        settings,
+        seed,
+        factors,
+        {**figures, "null_space": sizes},
+        state,
+    )
+
+
+def _earlier(model: Editable, path: str, like: Tensor) -> Tensor:
+    """K_p K_p^T of the batches that are on the model."""
+    total = torch.zeros(len(like), len(like), dtype=like.dtype, device=like.device)
+    for delta in model.applied:
+        if (keys := delta.state.get(f"{_KEYS}{path}")) is not None:
+            keys = keys.to(like)
+            total += keys @ keys.T
+    return total

@@ -1,0 +1,200 @@
+"""The texts that an edit is written with: its prompt, alone and behind texts the model wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+
+from memedit.bake.align import ESSENCE, Aligned, align, align_edit
+from memedit.bake.delta import Delta, LowRank
+from memedit.bake.reading import Site, read_last
+from memedit.bake.targets import Wanted
+from memedit.edit import Edit
+from memedit.errors import BakeError
+
+if TYPE_CHECKING:
+    from memedit.bake.editable import Editable
+
+
+class PrefixSettings(BaseModel):
+    """Texts that stand before a prompt, so that a key does not depend on what does.
+
+    Args:
+        begin_with: How they begin; "" for the token that begins a text.
+        lengths: How many tokens they have, the beginning included.
+        of_each: How many to draw of each beginning and length.
+        top_k: Tokens are drawn from the likeliest so many.
+        bare_share: The prompt without prefix's share in an averaged key; None for an equal one.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    begin_with: tuple[str, ...]
+    lengths: tuple[int, ...]
+    of_each: int = Field(1, ge=1)
+    top_k: int = Field(5, ge=1)
+    bare_share: float | None = Field(None, gt=0, lt=1)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Edits as token ids.
+
+    Attributes:
+        edits: The edits.
+        prefixes: What stands before each text, "" first.
+        shares: Each prefix's share in an averaged key; they sum to one.
+        texts: Each edit's prompt and target behind each prefix.
+        essences: "{subject} is a" of each edit.
+    """
+
+    edits: tuple[Edit, ...]
+    prefixes: tuple[str, ...]
+    shares: tuple[float, ...]
+    texts: tuple[tuple[Aligned, ...], ...]
+    essences: tuple[Aligned, ...]
+
+    def only(self, number: int) -> Prepared:
+        """One of the edits."""
+        one = slice(number, number + 1)
+        return replace(
+            self, edits=self.edits[one], texts=self.texts[one], essences=self.essences[one]
+        )
+
+    def wanted(self, sizes: Sequence[Sequence[float]]) -> list[Wanted]:
+        """What each edit's target vectors are to bring about.
+
+        Args:
+            sizes: For each edit, ``|v0|`` at each part a vector is added.
+        """
+        return [
+            Wanted(texts, essence, tuple(size))
+            for texts, essence, size in zip(self.texts, self.essences, sizes, strict=True)
+        ]
+
+    def read(self, model: Editable, sites: Sequence[Site]) -> dict[Site, Tensor]:
+        """Values at the subjects' last tokens, averaged over prefixes, as :meth:`read_bare`."""
+        rows = [text.upto_subject for texts in self.texts for text in texts]
+        shares = torch.tensor(self.shares, dtype=torch.float64)
+        return {
+            site: torch.einsum(
+                "epw,p->ew",
+                values.double().view(len(self.edits), len(self.prefixes), -1),
+                shares.to(values.device),
+            )
+            for site, values in read_last(model, rows, sites).items()
+        }
+
+    def read_bare(self, model: Editable, sites: Sequence[Site]) -> dict[Site, Tensor]:
+        """Values at the subjects' last tokens in the prompts alone: float64 ``[edits, width]``."""
+        rows = [texts[0].upto_subject for texts in self.texts]
+        return {site: values.double() for site, values in read_last(model, rows, sites).items()}
+
+
+def prepare(
+    model: Editable, edits: Sequence[Edit], settings: PrefixSettings, *, seed: int
+) -> Prepared:
+    """Draws prefixes and aligns every edit behind each.
+
+    Raises:
+        BakeError: There are no edits, one is given twice, or one cannot be aligned.
+    """
+    if not edits:
+        raise BakeError("edits: there are none to bake.", hint="Give at least one.")
+    ids = [edit.id for edit in edits]
+    if len(set(ids)) < len(ids):
+        twice = next(i for i in ids if ids.count(i) > 1)
+        raise BakeError(f"edits: {twice!r} is given twice.", hint="Give each edit once.")
+    context = getattr(model.network.config, "max_position_embeddings", None)
+    for edit in edits:  # before anything is drawn: what cannot be aligned at all
+        align_edit(model.tokens, edit, [""], context)
+    prefixes = ("", *draw_prefixes(model, settings, seed=seed))
+    others = len(prefixes) - 1
+    bare = settings.bare_share if settings.bare_share is not None else 1 / len(prefixes)
+    return Prepared(
+        edits=tuple(edits),
+        prefixes=prefixes,
+        shares=(bare, *[(1 - bare) / others] * others) if others else (1.0,),
+        texts=tuple(tuple(align_edit(model.tokens, edit, prefixes, context)) for edit in edits),
+        essences=tuple(align(model.tokens, ESSENCE, edit.subject) for edit in edits),
+    )
+
+
+def new_delta(
+    model: Editable,
+    prepared: Prepared,
+    method: str,
+    settings: BaseModel,
+    seed: int,
+    factors: Mapping[str, LowRank],
+    figures: Mapping[str, Any],
+    state: Mapping[str, Tensor] | None = None,
+) -> Delta:
+    """A method's result, with where it comes from.
+
+    Its figures get ``relative`` for each weight, ``|change| / |weight|``, and the prefixes.
+    """
+    relative = {
+        path: change.norm() / float(model.weight(path).double().norm())
+        for path, change in factors.items()
+    }
+    return Delta(
+        edits=tuple(edit.id for edit in prepared.edits),
+        method=method,
+        settings=settings.model_dump(mode="json"),
+        seed=seed,
+        base=model.base,
+        after=tuple(delta.id for delta in model.applied),
+        factors=factors,
+        figures={**figures, "relative": relative, "prefixes": list(prepared.prefixes)},
+        state=state or {},
+    )
+
+
+def refusals(model: Editable, edits: Sequence[Edit]) -> dict[str, BakeError]:
+    """Which edits cannot be written into this model, and why, by id; nothing is computed."""
+    context = getattr(model.network.config, "max_position_embeddings", None)
+    found = {}
+    for edit in edits:
+        try:
+            align_edit(model.tokens, edit, [""], context)
+        except BakeError as error:
+            found[edit.id] = error
+    return found
+
+
+@torch.no_grad()
+def draw_prefixes(model: Editable, settings: PrefixSettings, *, seed: int) -> list[str]:
+    """Texts the model wrote, each with the full stop and space that part it from a prompt."""
+    texts = []
+    generator = torch.Generator().manual_seed(seed)
+    for length in settings.lengths:
+        for beginning in settings.begin_with:
+            start = _start(model, beginning)
+            ids = torch.tensor([start] * settings.of_each, device=model.network.device)
+            while ids.shape[1] < max(length, len(start)):
+                logits = cast(Any, model.network)(input_ids=ids, use_cache=False).logits[:, -1]
+                ids = torch.cat([ids, _draw(logits, settings.top_k, generator)], dim=1)
+            texts += [model.tokens.decode(row).strip() for row in ids.tolist()]
+    return [f"{text}. " for text in texts]
+
+
+def _draw(logits: Tensor, top_k: int, generator: torch.Generator) -> Tensor:
+    """One token a row, ``[rows, 1]``, drawn on the CPU so that every device draws alike."""
+    likeliest = logits.double().cpu().topk(min(top_k, logits.shape[-1]))
+    chosen = torch.multinomial(likeliest.values.softmax(-1), 1, generator=generator)
+    return likeliest.indices.gather(1, chosen).to(logits.device)
+
+
+def _start(model: Editable, beginning: str) -> list[int]:
+    ids = model.tokens.encode_text(beginning) if beginning else []
+    if ids:
+        return ids
+    tokenizer = model.tokens.tokenizer
+    first = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else model.tokens.pad_id
+    return [cast(int, first)]

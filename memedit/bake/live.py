@@ -1,0 +1,249 @@
+"""The part of a network that vectors added at the subjects' last tokens can reach.
+
+Nothing before a subject's last token and nothing below the layer where the vector is added depends
+on it. So the layers below are run once and stood in for by what they gave, and the tokens before
+are run once and present as keys and values; logits are computed only where a target is predicted.
+What remains is run anew for every step of an optimisation.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from torch import Tensor, nn
+from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
+
+from memedit.bake.reading import (
+    Part,
+    Site,
+    hidden_of,
+    hooks,
+    in_rows,
+    module_at,
+    watch,
+    with_hidden,
+)
+from memedit.models.tokens import padded
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from memedit.bake.editable import Editable
+
+
+@dataclass(frozen=True)
+class Row:
+    """One text to be run.
+
+    Attributes:
+        ids: Token ids.
+        at: Index of the token at which the vector is added.
+        owner: Which vector.
+        read: Indices of the tokens after which the next one's logits are wanted, ``at`` or later.
+    """
+
+    ids: tuple[int, ...]
+    at: int
+    owner: int
+    read: tuple[int, ...]
+
+
+def can_reuse(network: PreTrainedModel) -> bool:
+    """Whether the network keeps keys and values of every token, and takes positions."""
+    try:
+        layers = cast(Any, DynamicCache(config=network.config)).layers
+    except (ValueError, KeyError, AttributeError, NotImplementedError):
+        return False  # a model with a cache class of its own
+    kinds = {type(layer) for layer in layers}
+    takes_positions = "position_ids" in inspect.signature(network.forward).parameters
+    return takes_positions and bool(kinds) and kinds <= {DynamicLayer, DynamicSlidingWindowLayer}
+
+
+class LivePass:
+    """Rows run once up to where the vectors are added, and again and again from there on.
+
+    Args:
+        model: The model; its weights must not change while the pass is used.
+        rows: What to run.
+        layer: The layer at which vectors are added.
+        parts: Where in the layer; one vector for each.
+        reuse: Whether to keep what does not depend on the vectors. Otherwise every call runs the
+            whole rows through the whole network and the whole vocabulary, as the published
+            implementations do.
+
+    Attributes:
+        owners: The vector of each row, ``[rows]``.
+        reads: The row of each logit vector :meth:`logits` gives, ``[reads]``.
+    """
+
+    def __init__(
+        self,
+        model: Editable,
+        rows: Sequence[Row],
+        layer: int,
+        parts: Sequence[Part],
+        *,
+        reuse: bool = True,
+    ) -> None:
+        self.model = model
+        self.parts = tuple(parts)
+        self.layer = layer
+        self.reuse = reuse and can_reuse(model.network)
+        # The last layer that no vector reaches; -1 for none.
+        self.frozen = (layer if self.parts == ("block_out",) else layer - 1) if self.reuse else -1
+        device = model.network.device
+        at = torch.tensor([row.at for row in rows], device=device)
+        self.owners = torch.tensor([row.owner for row in rows], device=device)
+        self._start = at if self.reuse else torch.zeros_like(at)
+        starts = self._start.tolist()
+        tails = [row.ids[start:] for row, start in zip(rows, starts, strict=True)]
+        self._ids, self._mask = padded(tails, model.tokens.pad_id, device, side="right")
+        self._at = at - self._start
+        self.reads = torch.tensor(
+            [i for i, row in enumerate(rows) for _ in row.read], device=device
+        )
+        self._read_at = torch.tensor(
+            [t - starts[i] for i, row in enumerate(rows) for t in row.read], device=device
+        )
+        self._below: Tensor | None = None
+        self._past: list[tuple[Tensor, Tensor]] = []
+        self._past_mask = torch.zeros(len(rows), 0, dtype=torch.long, device=device)
+        if self.reuse:
+            self._run_once([row.ids for row in rows])
+
+    def logits(self, vectors: Mapping[Part, Tensor]) -> Tensor:
+        """Next-token logits ``[reads, vocabulary]``, as float32 or float64.
+
+        Args:
+            vectors: For each part, the vectors ``[owners, width]`` to add; gradients flow to them.
+        """
+        cache = DynamicCache(self._past) if self._past else None
+        mask = torch.cat([self._past_mask, self._mask], dim=1)
+        positions = self._start[:, None] + torch.arange(self._ids.shape[1], device=mask.device)
+        limit = getattr(self.model.network.config, "max_position_embeddings", None)
+        if limit is not None:  # padding may reach beyond the context
+            positions = positions.clamp_max(limit - 1)
+        inputs: dict[str, Any] = {"input_ids": self._ids, "attention_mask": mask}
+        if self.reuse:
+            inputs |= {"position_ids": positions, "past_key_values": cache}
+        adding = [self._adding(part, vectors[part]) for part in self.parts]
+        with hooks([*adding, *self._gathering()]), self._standing_in():
+            out = cast(Any, self.model.network)(**inputs, use_cache=cache is not None).logits
+        out = out.to(self.reads.device)
+        found = out[0] if self.reuse else out[self.reads, self._read_at]
+        return cast(Tensor, found.to(torch.promote_types(found.dtype, torch.float32)))
+
+    def keep(self, owners: Tensor) -> None:
+        """Drops the rows of all other vectors; those kept are renumbered in their order.
+
+        Args:
+            owners: The vectors to keep, ascending.
+        """
+        rows = torch.isin(self.owners, owners).nonzero()[:, 0]
+        reads = torch.isin(self.reads, rows)
+        self.owners = torch.searchsorted(owners, self.owners[rows])
+        self.reads = torch.searchsorted(rows, self.reads[reads])
+        self._read_at = self._read_at[reads]
+        self._ids, self._mask = self._ids[rows], self._mask[rows]
+        self._past_mask = self._past_mask[rows]
+        self._start, self._at = self._start[rows], self._at[rows]
+        self._past = [
+            (keys[rows.to(keys.device)], values[rows.to(keys.device)])
+            for keys, values in self._past
+        ]
+        if self._below is not None:
+            self._below = self._below[rows.to(self._below.device)]
+
+    # -- what is run once ------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def _run_once(self, rows: Sequence[Sequence[int]]) -> None:
+        """Fills ``_below`` (the frozen layers' output from ``at`` on) and ``_past``."""
+        network = self.model.network
+        ids, mask = padded(rows, self.model.tokens.pad_id, network.device, side="right")
+        seen: list[Tensor] = []
+        handles = []
+        if self.frozen >= 0:
+            handles.append(watch(self.model, Site(self.frozen, "block_out"), seen.append))
+        cache = DynamicCache()
+        with hooks(handles):
+            # The backbone alone: no logits.
+            cast(Any, network.base_model)(
+                input_ids=ids, attention_mask=mask, past_key_values=cache, use_cache=True
+            )
+        if seen:
+            steps = self._start[:, None] + torch.arange(self._ids.shape[1], device=ids.device)
+            steps = steps.clamp_max(ids.shape[1] - 1)
+            each = torch.arange(len(rows), device=ids.device)[:, None]
+            seen = [seen[0].to(ids.device)]
+            self._below = seen[0][each, steps]
+        longest = int(self._start.max())
+        if longest == 0:
+            return
+        past = [
+            (layer.keys[:, :, :longest].clone(), layer.values[:, :, :longest].clone())
+            for layer in cast(Any, cache).layers
+        ]
+        # The frozen layers are not run again. Transformers asks the first for the length.
+        self._past = [past[max(i, self.frozen + 1) % len(past)] for i in range(len(past))]
+        columns = torch.arange(longest, device=ids.device)
+        self._past_mask = (columns < self._start[:, None]).long()
+
+    # -- what is run at each step ----------------------------------------------------------------
+
+    def _adding(self, part: Part, vectors: Tensor) -> Any:
+        """A hook that adds each row's vector to what its layer gives."""
+        rows = torch.arange(len(self.owners), device=self._at.device)
+
+        def add(_module: nn.Module, _args: Any, output: Any) -> Any:
+            hidden = hidden_of(output)
+            added = in_rows(hidden.clone(), len(rows))
+            added[rows, self._at] += vectors[self.owners].to(hidden.device, hidden.dtype)
+            return with_hidden(output, added.view(hidden.shape))
+
+        return module_at(self.model, Site(self.layer, part)).register_forward_hook(add)
+
+    def _gathering(self) -> list[Any]:
+        """A hook by which the output layer sees only the tokens whose logits are wanted."""
+        head = cast(Any, self.model.network).get_output_embeddings()
+        if not self.reuse or head is None:
+            return []
+
+        def gather(_module: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor]:
+            hidden = args[0]
+            at = self.reads.to(hidden.device), self._read_at.to(hidden.device)
+            return (hidden[at][None],)
+
+        return [head.register_forward_pre_hook(gather)]
+
+    @contextlib.contextmanager
+    def _standing_in(self) -> Iterator[None]:
+        """Puts what the frozen layers gave in their place."""
+        blocks = [self.model.blocks.block(layer) for layer in range(self.frozen + 1)]
+        if not blocks:
+            yield
+            return
+        form = self.model.blocks.facts.block_output
+        below = self._below
+
+        def stand_in(hidden: Tensor, *_args: Any, **_kwargs: Any) -> Any:
+            given = hidden if below is None else below
+            return (given, None) if form == "tuple" else given
+
+        before = [vars(block).get("forward") for block in blocks]
+        for block in blocks:
+            vars(block)["forward"] = stand_in
+        try:
+            yield
+        finally:
+            for block, forward in zip(blocks, before, strict=True):
+                if forward is None:
+                    del vars(block)["forward"]
+                else:
+                    vars(block)["forward"] = forward

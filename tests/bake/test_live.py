@@ -1,0 +1,78 @@
+"""Reusing what the vectors do not change gives what running everything gives."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from memedit.bake.live import LivePass, Row, can_reuse
+from tests.bake.small import CONFIGS, WIDTH, editable, network
+
+# Of different lengths; one is read at its first token, one in the middle and at its end.
+ROWS = [
+    Row((5, 9, 17, 3, 8, 11), at=2, owner=0, read=(3, 4, 5)),
+    Row((7, 2, 4), at=0, owner=1, read=(1, 2)),
+    Row((1, 2, 3, 4, 5, 6, 7, 8), at=5, owner=2, read=(5,)),
+    Row((6, 6, 1, 9), at=3, owner=0, read=(3,)),
+]
+
+
+def _run(live, seed, parts):
+    generator = torch.Generator().manual_seed(seed)
+    vectors = {
+        part: torch.randn(3, WIDTH, dtype=torch.float64, generator=generator).requires_grad_()
+        for part in parts
+    }
+    logits = live.logits(vectors)
+    logits.square().sum().backward()
+    return logits.detach(), [vectors[part].grad for part in parts]
+
+
+@pytest.mark.parametrize("family", CONFIGS)
+@pytest.mark.parametrize(
+    ("layer", "parts"),
+    [(0, ["mlp_out"]), (2, ["block_out"]), (1, ["attn_out", "mlp_out"]), (3, ["block_out"])],
+)
+def test_reuse_changes_nothing(family, layer, parts):
+    model = editable(family)
+    reused = LivePass(model, ROWS, layer, parts)
+    assert reused.reuse
+    whole = LivePass(model, ROWS, layer, parts, reuse=False)
+    for seed in (0, 1):  # nothing of the first run is left in the second
+        (logits, grads), (expected, expected_grads) = (
+            _run(live, seed, parts) for live in (reused, whole)
+        )
+        assert torch.allclose(logits, expected, atol=1e-10)
+        for grad, other in zip(grads, expected_grads, strict=True):
+            assert torch.allclose(grad, other, rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize("reuse", [True, False])
+def test_rows_can_be_dropped(reuse):
+    model = editable("llama")
+    live = LivePass(model, ROWS, 1, ["block_out"], reuse=reuse)
+    vectors = torch.randn(3, WIDTH, dtype=torch.float64)
+    everything = live.logits({"block_out": vectors})
+    kept = torch.tensor([0, 2])
+    expected = everything[torch.isin(live.owners[live.reads], kept)]
+    live.keep(kept)
+    assert live.owners.tolist() == [0, 1, 0]
+    assert torch.allclose(live.logits({"block_out": vectors[kept]}), expected, atol=1e-12)
+
+
+def test_the_model_is_as_before(tmp_path):
+    model = editable("llama")
+    before = [dict(vars(block)) for block in model.network.model.layers]
+    live = LivePass(model, ROWS, 2, ["block_out"])
+    live.logits({"block_out": torch.zeros(3, WIDTH, dtype=torch.float64)})
+    for block, state in zip(model.network.model.layers, before, strict=True):
+        assert vars(block).keys() == state.keys()
+        assert not block._forward_hooks
+    assert not model.network.lm_head._forward_pre_hooks
+
+
+def test_a_model_that_takes_no_positions_is_run_whole():
+    assert can_reuse(network("gpt2"))
+    model = network("llama")
+    model.forward = lambda input_ids, attention_mask: None
+    assert not can_reuse(model)

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import torch
+
+from memedit.bake import memory
+from memedit.bake.contexts import prepare
+from memedit.bake.memory import batch_bytes, within_memory
+from tests.bake.small import EDITS, PREFIXES, TARGET, editable
+
+
+def test_as_many_edits_at_once_as_there_is_room_for(monkeypatch):
+    model = editable()
+    prepared = prepare(model, EDITS, PREFIXES, seed=0)
+    wanted = TARGET.model_copy(update={"at_once": 64})
+    needs = [
+        batch_bytes(model, prepared, 1, wanted.model_copy(update={"at_once": n})) for n in (1, 2, 3)
+    ]
+    assert needs[0] < needs[1] < needs[2]
+    solving = (1 + memory._SOLVING) * model.blocks.key_width**2 * 8
+    for free, expected in ((solving + needs[2], 3), (solving + needs[2] - 1, 2)):
+        monkeypatch.setattr(memory, "free_bytes", lambda _device, free=free: free)
+        assert within_memory(model, prepared, [1], wanted).at_once == expected
+    assert wanted.at_once == 64
+
+
+def test_running_whole_texts_needs_more():
+    model = editable()
+    prepared = prepare(model, EDITS, PREFIXES, seed=0)
+    whole = TARGET.model_copy(update={"reuse": False})
+    assert batch_bytes(model, prepared, 1, whole) > 2 * batch_bytes(model, prepared, 1, TARGET)
+
+
+def test_free_memory_is_that_of_the_computer():
+    assert 2**20 < memory.free_bytes(torch.device("cpu")) < 2**50
