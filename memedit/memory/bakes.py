@@ -240,6 +240,14 @@ class BakedMemory(CalibratedMemory):
             )
         return BakeFiles(self.path.with_name(f"{self.path.name}.bakes"))
 
+    def _require_in_no_weights(self, ids: Sequence[str]) -> None:
+        for edit_id, bakes in self.held_by(ids).items():
+            raise EditConflictError(
+                f"Edit {edit_id!r} cannot be erased: it lives in the weights as well (bakes: "
+                f"{', '.join(bakes)}).",
+                hint=f"Take it out first: memedit unbake {bakes[-1]}",
+            )
+
     def _live_anywhere(self) -> set[str]:
         return {id_ for (id_,) in self._store.rows("SELECT id FROM bakes WHERE state = 'live'")}
 

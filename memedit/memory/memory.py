@@ -373,14 +373,6 @@ class EditMemory(BakedMemory):
         records = {record.id: record for record in (*known.values(), *live, *named)}
         return Planner(records.values(), elsewhere)
 
-    def _require_in_no_weights(self, ids: Sequence[str]) -> None:
-        for edit_id, bakes in self.held_by(ids).items():
-            raise EditConflictError(
-                f"Edit {edit_id!r} cannot be erased: it lives in the weights as well (bakes: "
-                f"{', '.join(bakes)}).",
-                hint=f"Take it out first: memedit unbake {bakes[-1]}",
-            )
-
     def _own(self, edit: Edit) -> Edit:
         if not isinstance(edit, Edit):
             raise InvalidEditError(

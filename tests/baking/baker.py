@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import pkgutil
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -22,6 +23,8 @@ from tests.baking.conftest import ADA, BOB, CID
 from tests.baking.learning import ANY, LEARNING, Settings
 from tests.memory.conftest import HashEncoder
 from tests.models.tiny import tiny_chat_model
+
+QUICK = Settings(steps=40)
 
 # By name, what the process dies in, and whether before or after it is done.
 BAKING = {
@@ -45,14 +48,25 @@ UNBAKING = {
 def main(folder: Path) -> None:
     torch.set_num_threads(1)
     model = tiny_chat_model()
+    for baked in (False, True):
+        assert _in_a_process(_prepare, _prepared(folder, baked), model, baked) == 0
     for number, step in enumerate([*BAKING, *UNBAKING]):
         path = folder / f"{number}.db"
-        first = _in_a_process(_prepare, path, model, step in UNBAKING)
-        assert first == 0, (step, first)
+        _copy(_prepared(folder, step in UNBAKING), path)
         work = _bake if step in BAKING else _unbake
         where, when = {**BAKING, **UNBAKING}[step]
         died = _in_a_process(_dying, where, when, work, path, model)
         assert died == -signal.SIGKILL, (step, died)
+
+
+def _prepared(folder: Path, baked: bool) -> Path:
+    return folder / ("baked.db" if baked else "fresh.db")
+
+
+def _copy(store: Path, path: Path) -> None:
+    shutil.copy(store, path)
+    if (deltas := store.with_name(f"{store.name}.bakes")).is_dir():
+        shutil.copytree(deltas, path.with_name(f"{path.name}.bakes"))
 
 
 def _in_a_process(work, *args) -> int:
@@ -77,7 +91,7 @@ def _prepare(path, model, baked):
 def _bake(path, model):
     with EditMemory.open(path, encoder=HashEncoder()) as memory:
         edits = [memory.get("ada"), memory.get("cid")]
-        bake(memory, model, edits, LEARNING, Settings(), moments=None, limits=ANY)
+        bake(memory, model, edits, LEARNING, QUICK, moments=None, limits=ANY)
 
 
 def _unbake(path, model):
