@@ -19,6 +19,8 @@ from memedit.edit import Edit
 from memedit.memory.bakes import NewBake
 from memedit.models.local import LocalChatModel
 
+LOCALITY_TOKENS = 12  # of an answer about another subject; later ones hang on the earlier
+
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
@@ -69,7 +71,9 @@ def bake(
     engine = engine_of(model)
     assert isinstance(model, LocalChatModel)
     weights = BakedWeights(model, memory)
-    lock = contextlib.nullcontext() if dry_run else memory.baking()
+    lock: contextlib.AbstractContextManager[None] = (
+        contextlib.nullcontext() if dry_run else memory.baking()
+    )
     with lock, engine.using(None):
         weights.follow()
         run = _Run(memory, model, editable_of(engine), method, limits or Limits(), watch or _silent)
@@ -160,7 +164,12 @@ class _Run:
     def _look(self, prompts: Sequence[str], what: str) -> tuple[Reading, list[str]]:
         with self._timed("canaries"):
             reading = read_canaries(self.model.engine)
-            answers = ask(self.model, prompts, lambda done, of: self.watch(what, done, of))
+            answers = ask(
+                self.model,
+                prompts,
+                lambda done, of: self.watch(what, done, of),
+                tokens=LOCALITY_TOKENS,
+            )
         return reading, answers
 
     def _verified(self, good: Sequence[Edit]) -> tuple[list[Outcome], list[Outcome]]:

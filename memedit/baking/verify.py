@@ -66,6 +66,7 @@ def ask(
     progress: Callable[[int, int], None] | None = None,
     *,
     exact: bool = False,
+    tokens: int = ANSWER_TOKENS,
 ) -> list[str]:
     """Greedy answers, each text a conversation of its own.
 
@@ -74,13 +75,14 @@ def ask(
         texts: What is asked.
         progress: Told how many have been asked, and how many there are.
         exact: Whether each answer must be the one its text gets alone.
+        tokens: The most tokens of an answer.
     """
     answers: list[str] = []
     for start in range(0, len(texts), _AT_ONCE):
         turns: list[list[BaseMessage]] = [
             [HumanMessage(text)] for text in texts[start : start + _AT_ONCE]
         ]
-        said = model.generate_many(turns, exact=exact, max_tokens=ANSWER_TOKENS, temperature=0.0)
+        said = model.generate_many(turns, exact=exact, max_tokens=tokens, temperature=0.0)
         answers += [str(message.text) for message in said]
         if progress:
             progress(len(answers), len(texts))

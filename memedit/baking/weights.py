@@ -67,6 +67,7 @@ class BakedWeights:
     def __init__(self, base: BaseChatModel, memory: EditMemory) -> None:
         self._base = base
         self._memory = memory
+        self._own: tuple[str, ...] = ()  # what was on the weights when it was last looked at
 
     def check(self) -> None:
         """Refuses weights that carry the bakes of another namespace.
@@ -75,12 +76,15 @@ class BakedWeights:
             BakeError: They do.
         """
         on = self._on()
-        if on and not set(on) <= {bake.id for bake in self._memory.bakes(all=True)}:
+        if on == self._own:
+            return
+        if not set(on) <= {bake.id for bake in self._memory.bakes(all=True)}:
             raise BakeError(
                 f"model: its weights carry bakes of another namespace than "
                 f"{self._memory.namespace!r} of {self._memory.path} ({', '.join(on)}).",
                 hint="Load the model once for each namespace that has bakes.",
             )
+        self._own = on
 
     def follow(self) -> None:
         """Brings the weights to what the store says.

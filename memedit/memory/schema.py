@@ -120,6 +120,7 @@ _BAKES = (
     ) WITHOUT ROWID""",
     "CREATE INDEX bake_edits_by_row ON bake_edits (row)",
     "ALTER TABLE edits ADD COLUMN bake TEXT REFERENCES bakes (id)",
+    "CREATE INDEX edits_by_bake ON edits (bake) WHERE bake IS NOT NULL",
     "ALTER TABLE events ADD COLUMN bake TEXT REFERENCES bakes (id)",
 )
 

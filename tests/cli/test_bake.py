@@ -103,3 +103,18 @@ def test_what_cannot_be_baked_is_said(cli, bake):
     assert "no bake 'x'" in cli.fails("unbake", "x")
     assert cli("unbake").exit_code == 2
     assert "Nothing is baked." in cli("bakes").stderr
+
+
+def test_a_missing_delta_file_is_named_with_the_remedy(cli, bake):
+    from memedit.doctor import examine
+
+    assert bake("--select", "all").exit_code == 0
+    [made] = cli.json("bakes")
+    [file] = cli.store.with_name(f"{cli.store.name}.bakes").glob("*.safetensors")
+    file.unlink()
+    assert "its delta file is missing" in cli.ok("bakes")
+    [check] = [check for check in examine(cli.store) if check.name == "bakes"]
+    assert check.state == "wrong" and file.name in check.found
+    assert f"memedit unbake {made['id']}" in check.remedy
+    cli.ok("unbake", made["id"])
+    assert len(cli.json("list")) == 2

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 import pytest
+from sqlite_utils import Database
 
 from memedit.errors import EditConflictError, StoreError, StoreLockedError, UnknownBakeError
 from memedit.memory import EditMemory
 from memedit.memory.bakes import NewBake
+from memedit.memory.schema import APPLICATION_ID, migrations
 
 
 @pytest.fixture
@@ -211,3 +215,24 @@ def test_a_store_in_memory_cannot_bake(encoder):
         memory.baking(),
     ):
         pass
+
+
+def test_a_store_from_before_there_were_bakes_is_brought_up_to_date(path, encoder, fact):
+    raw = sqlite3.connect(path)
+    migrations.apply(Database(raw), stop_before="create_bakes")
+    raw.execute("INSERT INTO revisions VALUES (1, 'default', '2026-01-01T00:00:00+00:00', 'x', '')")
+    raw.execute(
+        """INSERT INTO edits (row, id, namespace, status, subject_key, relation_key, payload,
+            revision, rank, created, changed)
+        VALUES (1, 'a', 'default', 'retired', 'ada', 'plays', ?, 1, 1, '2026-01-01',
+            '2026-01-01')""",
+        [fact("Ada", id="a").to_json()],
+    )
+    raw.execute("UPDATE store SET revision = 1")
+    raw.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    raw.commit()
+    raw.close()
+    with EditMemory.open(path, encoder=encoder) as memory:
+        assert standing(memory) == {"a": ("retired", None)}
+        assert memory.restore("a") == 1
+        assert (memory.bakes(), memory.stats().baked) == ([], 0)
