@@ -55,19 +55,17 @@ class Limits:
 
     def tripped(self, harm: Harm) -> str:
         """Which limit is passed, as a sentence; empty where none is."""
-        passed = [
-            (harm.relative > self.relative, "relative", harm.relative, self.relative),
-            (harm.kl > self.kl, "kl", harm.kl, self.kl),
-            (harm.perplexity > self.perplexity, "perplexity", harm.perplexity, self.perplexity),
-            (harm.locality < self.locality, "locality", harm.locality, self.locality),
-            (not math.isfinite(harm.kl + harm.perplexity), "kl", harm.kl, self.kl),
+        measured = [
+            ("relative", harm.relative > self.relative),
+            ("kl", harm.kl > self.kl),
+            ("perplexity", harm.perplexity > self.perplexity),
+            ("locality", harm.locality < self.locality),
         ]
-        said = [
-            f"{name} is {value:.3g}, the limit {limit:g}"
-            for trips, name, value, limit in passed
-            if trips
-        ]
-        return "; ".join(dict.fromkeys(said))
+        return "; ".join(
+            f"{name} is {getattr(harm, name):.3g}, the limit {getattr(self, name):g}"
+            for name, passed in measured
+            if passed or not math.isfinite(getattr(harm, name))
+        )
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from langchain_core.language_models.fake_chat_models import FakeListChatModel
 
-from memedit.baking.canaries import Limits
+from memedit.baking.canaries import Harm, Limits
 from memedit.baking.select import select
 from memedit.baking.undo import unbake
 from memedit.baking.verify import ask, wordings
@@ -117,6 +117,14 @@ def test_limits_are_checked():
         (name,) = wrong
         with pytest.raises(BakeError, match=f"{name}: .* is no limit"):
             Limits(**wrong)
+
+
+def test_what_is_no_number_passes_every_limit():
+    fine = Harm(0.1, 0.0, 1.0, 1.0, 9.0, 5)
+    assert Limits().tripped(fine) == ANY.tripped(fine) == ""
+    for name in ("relative", "kl", "perplexity"):
+        broken = replace(fine, **{name: float("nan")})
+        assert ANY.tripped(broken) == f"{name} is nan, the limit inf"
 
 
 def test_what_weights_cannot_hold_is_refused_before_anything_is_computed(memory, write):
