@@ -78,6 +78,8 @@ def ask(
         tokens: The most tokens of an answer.
     """
     answers: list[str] = []
+    if progress and texts:
+        progress(0, len(texts))
     for start in range(0, len(texts), _AT_ONCE):
         turns: list[list[BaseMessage]] = [
             [HumanMessage(text)] for text in texts[start : start + _AT_ONCE]
