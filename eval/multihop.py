@@ -28,8 +28,8 @@ from memedit.evaluate.contested import LiveEdits
 from memedit.evaluate.datasets import load_dataset
 from memedit.evaluate.facts import live_facts
 from memedit.evaluate.machine import machine
-from memedit.evaluate.metrics.match import exact
 from memedit.evaluate.suite import Setting
+from memedit.match import exact
 from memedit.models.settled import SettledChatModel
 from memedit.multihop import Chain
 from memedit.multihop.decision import ChainDecision

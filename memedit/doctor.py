@@ -147,6 +147,11 @@ def _store(path: Path, fingerprint: str | None) -> Iterator[Check]:
     try:
         with EditMemory.open(path, create=False, read_only=True) as memory:
             stats = memory.stats()
+            bakes = [
+                (bake.id, memory.delta_path(bake.id))
+                for namespace in stats.namespaces
+                for bake in memory.in_namespace(namespace).bakes()
+            ]
     except MemEditError as error:
         yield Check("store", "wrong", error.message, error.hint)
         return
@@ -154,6 +159,10 @@ def _store(path: Path, fingerprint: str | None) -> Iterator[Check]:
     found = f"{path}, schema {stats.schema_version}, revision {stats.revision}, edits: {spaces}"
     yield Check("store", "ok", found)
     yield _integrity(path)
+    for bake_id, file in bakes:
+        if not file.is_file():
+            remedy = f"Run: memedit unbake {bake_id}; its edits return to memory."
+            yield Check("bakes", "wrong", f"the delta file {file} is missing", remedy)
     yield from _indexes(path, list(stats.namespaces), stats.revision)
     if fingerprint and stats.encoder not in (None, fingerprint):
         yield Check(

@@ -44,6 +44,13 @@ class UnknownEditError(StoreError, KeyError):
         return str(self.args[0])
 
 
+class UnknownBakeError(StoreError, KeyError):
+    """No bake has this id (in this namespace)."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
 class UnknownNamespaceError(StoreError, KeyError):
     """The store holds no such namespace."""
 

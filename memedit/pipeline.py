@@ -1,7 +1,8 @@
 """The edited model: memory, scope and roles wired together; the only place that decides a route.
 
 question → scope decision → in scope: the counterfactual role answers from the edit
-                          → out of scope: the base model gets exactly the caller's messages
+                          → out of scope: the base model gets exactly the caller's messages;
+                            edits that are baked live in its weights, and nowhere else
                           → composed of several: the chain of hops answers
 """
 
@@ -18,6 +19,7 @@ from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage
 from langchain_core.runnables import RunnableConfig
 
+from memedit.baking.weights import BakedWeights, untouched
 from memedit.calibration import Calibrator
 from memedit.composer import Composer
 from memedit.edit import Edit
@@ -110,6 +112,8 @@ class EditedModel:
     Args:
         base: Any LangChain chat model, a ``(transformers model, tokenizer)`` pair, or a name
             for :func:`memedit.load_model`. Out of scope it gets exactly the caller's messages.
+            Where edits of the memory are baked, their deltas are put on its weights and follow
+            the store; it answers as the baked base then, here and wherever else it is used.
         memory: The edits.
         counterfactual: Answers in scope; the base model itself where None.
         role: How it is prompted, and with which adapter. Where None, the embedded model answers
@@ -124,6 +128,9 @@ class EditedModel:
             question is taken to ask for one fact.
         decomposer: Folder of a decomposer that ``memedit train decomposer`` wrote; the shipped one
             where None.
+
+    Raises:
+        BakeError: Edits of the memory are baked into other weights than those of ``base``.
     """
 
     def __init__(
@@ -142,8 +149,11 @@ class EditedModel:
         self.base = as_chat_model(base)
         self.memory = memory
         answering = counterfactual or self.base
-        self.role = role or counterfactual_role(answering)
+        with untouched(answering):  # whether an adapter fits is told by the base's own weights
+            self.role = role or counterfactual_role(answering)
         self.counterfactual = self.role.model(answering)
+        self._weights = BakedWeights(self.base, memory)
+        self._weights.follow()
         self._fixed_threshold = _checked_threshold(threshold, false_fire_rate)
         self._calibrator = Calibrator(memory, false_fire_rate) if threshold is None else None
         self._matcher = None if matcher is None else Path(matcher)
@@ -364,6 +374,7 @@ class EditedModel:
 
     def _current(self) -> tuple[ScopeClassifier, Composer | None]:
         """The classifier and what takes questions apart, brought up to the memory's revision."""
+        self._weights.check()
         revision = self.memory.revision
         scope = self._scope
         if scope is None or revision < self._revision:  # an older store was put in place
@@ -373,6 +384,7 @@ class EditedModel:
             if self._calibrator:
                 self._calibrator.reset()
         if revision != self._revision:
+            self._weights.follow()
             self._update(scope)
         return scope, self._composer
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from memedit.cli import add, ask, calibrate, care, change, evaluate, read, train
+from memedit.cli import add, ask, bake, calibrate, care, change, evaluate, read, train
 from memedit.cli.session import Commands, Session
 from memedit.settings import default_store
 
@@ -73,7 +73,7 @@ def options(
     ctx.obj = Session(store or default_store(), namespace, actor)
 
 
-EDITS, MEMORY, ASKING, CARE = "Edits", "Memory", "Asking", "Care"
+EDITS, MEMORY, ASKING, BAKING, CARE = "Edits", "Memory", "Asking", "Baking", "Care"
 
 app.command("add", rich_help_panel=EDITS)(add.add)
 app.command("import", rich_help_panel=EDITS)(change.import_)
@@ -91,6 +91,9 @@ app.command("conflicts", rich_help_panel=MEMORY)(read.conflicts)
 app.command("stats", rich_help_panel=MEMORY)(read.stats)
 app.command("ask", rich_help_panel=ASKING)(ask.ask)
 app.command("chat", rich_help_panel=ASKING)(ask.chat)
+app.command("bake", rich_help_panel=BAKING)(bake.bake)
+app.command("bakes", rich_help_panel=BAKING)(bake.bakes)
+app.command("unbake", rich_help_panel=BAKING)(bake.unbake)
 app.add_typer(evaluate.app, name="eval", rich_help_panel=CARE)
 app.add_typer(train.app, name="train", rich_help_panel=CARE)
 app.command("calibrate", rich_help_panel=CARE)(calibrate.calibrate)

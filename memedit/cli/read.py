@@ -10,7 +10,7 @@ import typer
 from memedit.cli import options, output, tables
 from memedit.cli.session import session
 
-Standing = Literal["active", "retired", "superseded", "erased", "all"]
+Standing = Literal["active", "baked", "retired", "superseded", "erased", "all"]
 
 
 def list_(
@@ -48,11 +48,12 @@ def show(ctx: typer.Context, edit_ids: options.EditIds, json: options.Json = Fal
     """Show edits with everything known about them."""
     with session(ctx).memory() as memory:
         found = [memory.record(edit_id) for edit_id in edit_ids]
+        held = memory.held_by(edit_ids)
     if json:
         output.as_json(found)
         return
     for one in found:
-        tables.record(one)
+        tables.record(one, held.get(one.id, ()))
 
 
 def search(
@@ -107,6 +108,9 @@ def export(
         else:
             count = memory.export(path, status=status)
             output.note(f"{count:,} edits written to {path}.")
+        baked = len(memory.list(status="baked")) if status == "active" else 0
+        if baked:
+            output.note(f"{baked:,} more are baked into weights: --status baked writes them.")
 
 
 def conflicts(

@@ -35,8 +35,8 @@ def hits(found: Sequence[SearchHit]) -> None:
     table(["score", "by", "id", "subject", "prompt", "new", "instead of"], rows)
 
 
-def record(one: EditRecord) -> None:
-    """One edit with everything known about it."""
+def record(one: EditRecord, bakes: Sequence[str] = ()) -> None:
+    """One edit with everything known about it, and the live bakes whose deltas hold it."""
     rows = [("id", one.id), ("status", _status(one))]
     if one.edit:
         rows += [
@@ -45,6 +45,8 @@ def record(one: EditRecord) -> None:
         rows += [("asked as", one.edit.asked), ("stated as", one.edit.stated)]
     rows += [("created", _time(one.created)), ("changed", _time(one.changed))]
     rows.append(("revision", str(one.revision)))
+    if bakes:
+        rows.append(("in the weights by", ", ".join(bakes)))
     table(["field", "value"], rows)
 
 
@@ -74,6 +76,7 @@ def stats(figures: Stats) -> None:
     rows: list[tuple[str, object]] = [
         ("namespace", figures.namespace),
         ("active edits", figures.active),
+        ("baked", figures.baked),
         ("retired", figures.retired),
         ("superseded", figures.superseded),
         ("erased", figures.erased),
@@ -135,6 +138,8 @@ def _validity(edit: Edit | None) -> str:
 
 
 def _status(one: EditRecord) -> str:
+    if one.bake:
+        return f"{one.status} in {one.bake}"
     return f"{one.status} by {one.superseded_by}" if one.superseded_by else one.status
 
 

@@ -40,11 +40,11 @@ from memedit.evaluate.methods.unedited import Unedited
 from memedit.evaluate.metrics import (
     mean_figure,
 )
-from memedit.evaluate.metrics.match import states
 from memedit.evaluate.outcome import Outcome
 from memedit.evaluate.protocols import Failure, Protocol, drawn, grouped
 from memedit.evaluate.report.result import Result
 from memedit.evaluate.suite import Suite
+from memedit.match import states
 
 # So many queries are answered together and then written: enough to fill the batches, and all
 # that a killed run has to do again.

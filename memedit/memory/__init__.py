@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from memedit.memory.memory import EditMemory
-from memedit.memory.records import Changes, Conflict, EditRecord, Event, SearchHit, Stats, Status
+from memedit.memory.records import (
+    BakeRecord,
+    Changes,
+    Conflict,
+    EditRecord,
+    Event,
+    SearchHit,
+    Stats,
+    Status,
+)
 from memedit.memory.validity import winners
 
 __all__ = [
+    "BakeRecord",
     "Changes",
     "Conflict",
     "EditMemory",

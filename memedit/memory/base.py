@@ -101,6 +101,16 @@ class MemoryBase:
         return self._namespace
 
     @property
+    def in_memory(self) -> bool:
+        """Whether the store is gone when it is closed."""
+        return self._store.in_memory
+
+    @property
+    def read_only(self) -> bool:
+        """Whether the store refuses changes."""
+        return self._store.read_only
+
+    @property
     def revision(self) -> int:
         """The store's revision now; every mutation, in any namespace, adds one."""
         return self._store.state()[0]

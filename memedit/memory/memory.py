@@ -9,10 +9,10 @@ from typing import Any, Self, get_args
 from memedit.edit import Edit
 from memedit.errors import EditConflictError, InvalidEditError, QueryError
 from memedit.memory import queries
+from memedit.memory.bakes import BakedMemory, live_at, mark_ended
 from memedit.memory.base import DEFAULT_NAMESPACE, check_namespace
-from memedit.memory.calibrations import CalibratedMemory
 from memedit.memory.embeddings import Embeddings
-from memedit.memory.plan import Change, OnConflict, Planner
+from memedit.memory.plan import IN_FORCE, Change, OnConflict, Planner
 from memedit.memory.records import EditRecord
 from memedit.memory.store import Store
 from memedit.memory.writing import write_changes, write_erasure
@@ -20,7 +20,7 @@ from memedit.scope.encoder import Encoder, Progress
 from memedit.text import name_key
 
 
-class EditMemory(CalibratedMemory):
+class EditMemory(BakedMemory):
     """Edits with their history in one SQLite file; open it with :meth:`open`.
 
     Every mutation is one transaction, one new revision and one event for each edit touched, with
@@ -58,9 +58,11 @@ class EditMemory(CalibratedMemory):
         """
         check_namespace(namespace)
         store = Store(path, create=create, read_only=read_only, lock_timeout=lock_timeout)
-        return cls(
+        memory = cls(
             store, Embeddings(store, encoder), namespace=namespace, actor=actor, owns_store=True
         )
+        memory.sweep_bakes()
+        return memory
 
     # -- changing --------------------------------------------------------------------------------
 
@@ -75,9 +77,10 @@ class EditMemory(CalibratedMemory):
     ) -> list[str]:
         """Adds edits, all or none.
 
-        An active edit of the same subject and relation is superseded if the new one holds on
-        all of its days; where they share only some days, both stay active and on those days the
-        later counts. An edit that says what an active one says already is not added again.
+        An edit in force (active, or baked into weights) of the same subject and relation is
+        superseded if the new one holds on all of its days; where they share only some days, both
+        stay in force and on those days the later counts. An edit that says what one in force says
+        already is not added again.
 
         Args:
             edits: One or more; their ``namespace`` becomes this memory's.
@@ -88,7 +91,7 @@ class EditMemory(CalibratedMemory):
             progress: Called with the number of edits just embedded.
 
         Returns:
-            An id for each edit, in order: its own, or that of the active edit in its place.
+            An id for each edit, in order: its own, or that of the edit in force in its place.
 
         Raises:
             EditConflictError: An id is in use, or ``on_conflict="error"`` and there is a conflict.
@@ -127,6 +130,7 @@ class EditMemory(CalibratedMemory):
 
         Raises:
             InvalidEditError: The changed edit would be malformed.
+            EditConflictError: The edit is baked.
             UnknownEditError: There is no such edit.
         """
         for field in ("id", "namespace"):
@@ -150,13 +154,13 @@ class EditMemory(CalibratedMemory):
     def supersede(
         self, edit_id: str, replacement: Edit, *, reason: str = "", actor: str | None = None
     ) -> str:
-        """Puts ``replacement`` in the place of an active edit, whatever their relations.
+        """Puts ``replacement`` in the place of an edit in force, whatever their relations.
 
         Returns:
             The id of the edit that is in its place.
 
         Raises:
-            EditConflictError: The edit is not active, or the replacement's id is in use.
+            EditConflictError: The edit is not in force, or the replacement's id is in use.
             UnknownEditError: There is no such edit.
         """
         replacement = self._own(replacement)
@@ -164,9 +168,9 @@ class EditMemory(CalibratedMemory):
 
         def plan() -> Planner:
             (before,) = self._require([edit_id])
-            if before.status != "active":
+            if before.status not in IN_FORCE:
                 raise EditConflictError(
-                    f"Edit {edit_id!r} is {before.status}, not active.",
+                    f"Edit {edit_id!r} is {before.status}, not in force.",
                     hint="Restore it first, or simply add the new edit.",
                 )
             planner = self._planner_for([replacement], [before])
@@ -185,6 +189,8 @@ class EditMemory(CalibratedMemory):
             How many were active until now.
 
         Raises:
+            EditConflictError: One is baked, and the weights would go on answering from it; none is
+                changed then.
             UnknownEditError: There is no such edit; none is changed then.
         """
         wanted = _as_ids(ids)
@@ -237,6 +243,7 @@ class EditMemory(CalibratedMemory):
 
         Raises:
             UnknownEditError: There is no such edit; none is erased then.
+            EditConflictError: A live bake's delta holds one; none is erased then.
             StoreLockedError: The words are out of the tables, but a program that uses the store
                 keeps old bytes of its files; they are cleaned when the store is next opened.
         """
@@ -244,6 +251,7 @@ class EditMemory(CalibratedMemory):
         with self._store.writing() as connection:
             found = self._require(wanted, also=("erased", "rolled_back"))
             doomed = [record for record in found if record.status != "erased"]
+            self._require_in_no_weights([record.id for record in doomed])
             if doomed:
                 write_erasure(connection, doomed, self._occasion(reason, actor))
         self._index.discard()
@@ -270,7 +278,9 @@ class EditMemory(CalibratedMemory):
     def rollback(self, revision: int, *, reason: str = "", actor: str | None = None) -> int:
         """Brings the namespace back to the state it had at ``revision``, as a new revision.
 
-        Erased edits stay erased, whenever that happened.
+        Erased edits stay erased, whenever that happened. Bakes made since are taken out. Where one
+        that was live then has ended since, the weights cannot be what they were; all bakes are
+        taken out, and memory answers every edit.
 
         Returns:
             The new revision, or the present one where nothing had changed since.
@@ -288,12 +298,18 @@ class EditMemory(CalibratedMemory):
                 )
             past = queries.states_at(self._store, self._namespace, revision)
             records = queries.records_with_ids(self._store, self._namespace, past)
-            planner = Planner(records.values())
+            then, now = live_at(self._store, self._namespace, revision), self.bakes()
+            kept = then if then == [b.id for b in now if b.revision <= revision] else []
+            ending = [bake.id for bake in now if bake.id not in kept]
+            baked = self._baked_in(ending)
+            planner = Planner([*records.values(), *baked], ends=ending)
             for edit_id, state in past.items():
-                planner.return_to(edit_id, state)
+                planner.return_to(edit_id, state if state is None else state.without_bakes(kept))
+            planner.unbake_all(ending)
             return planner
 
         self._mutate(plan, reason, actor)
+        self.sweep_bakes()
         return self.revision
 
     def reencode(
@@ -327,18 +343,21 @@ class EditMemory(CalibratedMemory):
         lock where the store has changed meanwhile.
         """
         with self._store.reading():
-            revision, changes = self.revision, list(plan().changes.values())
+            revision, planned = self.revision, plan()
+        changes = list(planned.changes.values())
         vectors = self._embeddings.missing_for(changes, {}, progress)
-        if not changes:
+        if not changes and not planned.ends:
             return changes
         with self._store.writing() as connection:
             if self.revision != revision:
-                changes = list(plan().changes.values())
+                planned = plan()
+                changes = list(planned.changes.values())
                 vectors = self._embeddings.missing_for(changes, vectors)
-            if changes:
+            if changes or planned.ends:
                 if vectors:
                     self._embeddings.record_encoder()
-                write_changes(connection, changes, self._occasion(reason, actor), vectors)
+                made = write_changes(connection, changes, self._occasion(reason, actor), vectors)
+                mark_ended(connection, planned.ends, "unbaked", made)
         self._index.note_changes(len(changes))
         return changes
 
@@ -348,7 +367,7 @@ class EditMemory(CalibratedMemory):
         with self._store.reading():
             known = queries.records_with_ids(self._store, self._namespace, ids)
             keys = {edit.key for edit in edits}
-            live = queries.active_with_keys(self._store, self._namespace, keys)
+            live = queries.in_force_with_keys(self._store, self._namespace, keys)
             taken = queries.namespaces_of_ids(self._store, ids)
         elsewhere = {id_: name for id_, name in taken.items() if name != self._namespace}
         records = {record.id: record for record in (*known.values(), *live, *named)}

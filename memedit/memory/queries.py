@@ -15,7 +15,7 @@ from memedit.text import name_key, words
 
 _COLUMNS = (
     "e.row, e.id, e.namespace, e.status, e.payload, e.superseded_by, e.revision, e.rank, "
-    "e.created, e.changed"
+    "e.created, e.changed, e.bake"
 )
 IN_LIST = "IN (SELECT value FROM json_each(?))"  # one parameter for a list of any length
 
@@ -64,17 +64,17 @@ def records_with_ids(store: Store, namespace: str, ids: Iterable[str]) -> dict[s
     return {record.id: record for record in found}
 
 
-def active_with_keys(
+def in_force_with_keys(
     store: Store, namespace: str, keys: Iterable[tuple[str, str]]
 ) -> list[EditRecord]:
-    """The active records of these keys (see :attr:`memedit.Edit.key`)."""
+    """The active and baked records of these keys (see :attr:`memedit.Edit.key`)."""
     # CROSS JOIN keeps SQLite from parsing the list of keys once for every edit.
     where = """e.row IN (
         SELECT found.row FROM json_each(?) wanted CROSS JOIN edits found
             ON found.namespace = ?
             AND found.subject_key = json_extract(wanted.value, '$[0]')
             AND found.relation_key = json_extract(wanted.value, '$[1]')
-        WHERE found.status = 'active')"""
+        WHERE found.status IN ('active', 'baked'))"""
     return records(store, where, (as_list(keys), namespace))
 
 
@@ -165,13 +165,14 @@ def states_at(store: Store, namespace: str, revision: int) -> dict[str, PastStat
             WHERE made.namespace = :namespace
             GROUP BY event.edit_id HAVING max(event.revision) > :revision
         )
-        SELECT touched.edit_id, past.payload, past.status, past.superseded_by, past.rank
+        SELECT touched.edit_id, past.payload, past.status, past.superseded_by, past.rank,
+            past.bake
         FROM touched LEFT JOIN events past USING (seq)""",
         {"namespace": namespace, "revision": revision},
     )
     return {
-        id_: PastState(edit_of(payload), status, superseded_by, rank) if payload else None
-        for id_, payload, status, superseded_by, rank in found
+        id_: PastState(edit_of(payload), status, superseded_by, rank, bake) if payload else None
+        for id_, payload, status, superseded_by, rank, bake in found
     }
 
 
@@ -200,6 +201,7 @@ def stats(store: Store, namespace: str) -> Stats:
     return Stats(
         namespace=namespace,
         active=statuses.get("active", 0),
+        baked=statuses.get("baked", 0),
         retired=statuses.get("retired", 0),
         superseded=statuses.get("superseded", 0),
         erased=statuses.get("erased", 0),

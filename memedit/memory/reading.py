@@ -22,7 +22,7 @@ from memedit.memory.records import Changes, Conflict, EditRecord, Event, SearchH
 from memedit.scope.encoder import Vectors
 from memedit.text import name_key
 
-ListedStatus = Literal["active", "retired", "superseded", "erased", "all"]
+ListedStatus = Literal["active", "baked", "retired", "superseded", "erased", "all"]
 
 _MOST_CHARS = 20_000  # of a text to search by; an encoder reads no more than its beginning
 

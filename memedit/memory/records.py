@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from memedit.edit import Edit
 
-Status = Literal["active", "retired", "superseded", "erased", "rolled_back"]
+Status = Literal["active", "baked", "retired", "superseded", "erased", "rolled_back"]
+BakeState = Literal["live", "unbaked", "lost"]
 
 _DEFAULTS = {name: field.default for name, field in Edit.model_fields.items() if name != "id"}
 _TUPLES = ("aliases", "paraphrases", "tags")
@@ -23,7 +25,8 @@ class EditRecord:
     Args:
         id: The edit's id.
         namespace: Where it lives.
-        status: ``rolled_back`` only in :class:`Changes`, for an edit a rollback took out.
+        status: ``baked`` edits are in force like ``active`` ones, but it is the weights that answer
+            from them; ``rolled_back`` only in :class:`Changes`, for an edit a rollback took out.
         edit: Its words; None once erased or rolled back.
         superseded_by: Id of the edit that replaced it.
         revision: The store's revision that last touched it.
@@ -31,6 +34,7 @@ class EditRecord:
         created: When it was first added (UTC).
         changed: When it was last touched (UTC).
         row: Its number in the vector index.
+        bake: The bake it was verified in, while its status is ``baked``.
     """
 
     id: str
@@ -43,6 +47,44 @@ class EditRecord:
     created: dt.datetime
     changed: dt.datetime
     row: int
+    bake: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BakeRecord:
+    """Edits that were written into weights together.
+
+    Args:
+        id: The bake's id, which is its delta's.
+        namespace: Whose edits.
+        method: What wrote them, such as ``memit``.
+        settings: The method's settings.
+        model: The name of the model they were written into.
+        base: The hash of its untouched weights.
+        checksum: SHA-256 of the delta's file.
+        figures: What was measured when it was made.
+        state: ``live`` while its delta belongs on the weights; ``lost`` where its file was.
+        made: When (UTC).
+        revision: The store's revision that made it.
+        ended: The revision that took it out.
+        edits: How many edits its delta holds.
+        baked: How many of them are ``baked`` in it now.
+    """
+
+    id: str
+    namespace: str
+    method: str
+    settings: Mapping[str, Any]
+    model: str
+    base: str
+    checksum: str
+    figures: Mapping[str, Any]
+    state: BakeState
+    made: dt.datetime
+    revision: int
+    ended: int | None
+    edits: int
+    baked: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +96,8 @@ class Event:
         time: When (UTC).
         actor: Who.
         reason: Why, as given; empty where none was, or where it was erased with the words.
-        action: ``add``, ``update``, ``supersede``, ``retire``, ``restore``, ``erase`` or
-            ``rollback``.
+        action: ``add``, ``update``, ``supersede``, ``retire``, ``restore``, ``erase``,
+            ``rollback``, ``bake`` or ``unbake``.
         edit_id: Which edit.
         before: Its words before; None where it did not exist or its words are erased.
         after: Its words afterwards; None where it is gone or its words are erased.
@@ -113,6 +155,7 @@ class Stats:
 
     namespace: str
     active: int
+    baked: int
     retired: int
     superseded: int
     erased: int
@@ -171,7 +214,8 @@ def words_of(edit: Edit) -> tuple[str, ...]:
 
 def record_of(row: tuple[Any, ...]) -> EditRecord:
     """A record from the columns that :func:`memedit.memory.queries.records` selects."""
-    number, id_, namespace, status, payload, superseded_by, revision, rank, created, changed = row
+    (number, id_, namespace, status, payload, superseded_by, revision, rank, created, changed,
+     bake) = row  # fmt: skip
     return EditRecord(
         id=id_,
         namespace=namespace,
@@ -183,4 +227,5 @@ def record_of(row: tuple[Any, ...]) -> EditRecord:
         created=dt.datetime.fromisoformat(created),
         changed=dt.datetime.fromisoformat(changed),
         row=number,
+        bake=bake,
     )

@@ -2,7 +2,9 @@
 
 ``edits`` holds every edit's present state and, of an erased one, the tombstone; rows are never
 deleted, so that a row's number can be its id in the vector index for good. ``events`` holds the
-state after each mutation, ``revisions`` who made it, when and why. ``names``, ``vectors``,
+state after each mutation, ``revisions`` who made it, when and why. ``bakes`` holds what was
+written into weights, ``bake_edits`` which edits each delta holds, verified or not; an edit's own
+``bake`` is set while its status is ``baked``, and at no other time. ``names``, ``vectors``,
 ``phrases`` and ``edit_phrases`` follow from the words and are written with them. ``probe_scores``
 and ``calibrations`` hold what the scope threshold rests on: numbers, no words.
 """
@@ -96,6 +98,31 @@ _CALIBRATIONS = (
         scores TEXT NOT NULL
     )""",
 )
+_BAKES = (
+    """CREATE TABLE bakes (
+        number INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        namespace TEXT NOT NULL,
+        method TEXT NOT NULL,
+        settings TEXT NOT NULL,
+        model TEXT NOT NULL,
+        base TEXT NOT NULL,
+        checksum TEXT NOT NULL,
+        figures TEXT NOT NULL,
+        state TEXT NOT NULL,
+        revision INTEGER NOT NULL REFERENCES revisions (revision),
+        ended INTEGER REFERENCES revisions (revision)
+    )""",
+    """CREATE TABLE bake_edits (
+        bake INTEGER NOT NULL REFERENCES bakes (number),
+        row INTEGER NOT NULL REFERENCES edits (row),
+        PRIMARY KEY (bake, row)
+    ) WITHOUT ROWID""",
+    "CREATE INDEX bake_edits_by_row ON bake_edits (row)",
+    "ALTER TABLE edits ADD COLUMN bake TEXT REFERENCES bakes (id)",
+    "CREATE INDEX edits_by_bake ON edits (bake) WHERE bake IS NOT NULL",
+    "ALTER TABLE events ADD COLUMN bake TEXT REFERENCES bakes (id)",
+)
 
 
 @migrations()
@@ -112,7 +139,14 @@ def create_calibrations(db: Database) -> None:
         db.execute(statement)
 
 
-_KNOWN = frozenset({create_tables.__name__, create_calibrations.__name__})
+@migrations()
+def create_bakes(db: Database) -> None:
+    """What has been written into weights (see :mod:`memedit.memory.bakes`)."""
+    for statement in _BAKES:
+        db.execute(statement)
+
+
+_KNOWN = frozenset({create_tables.__name__, create_calibrations.__name__, create_bakes.__name__})
 
 
 def unknown_steps(db: Database) -> list[str]:

@@ -16,17 +16,18 @@ from memedit.text import name_key
 
 _UPSERT_EDIT = """
     INSERT INTO edits (row, id, namespace, status, subject_key, relation_key, payload,
-        superseded_by, revision, rank, created, changed)
+        superseded_by, revision, rank, created, changed, bake)
     VALUES (:row, :id, :namespace, :status, :subject_key, :relation_key, :payload,
-        :superseded_by, :revision, :rank, :time, :time)
+        :superseded_by, :revision, :rank, :time, :time, :bake)
     ON CONFLICT (row) DO UPDATE SET status = excluded.status, subject_key = excluded.subject_key,
         relation_key = excluded.relation_key, payload = excluded.payload,
         superseded_by = excluded.superseded_by, revision = excluded.revision,
-        rank = excluded.rank, changed = excluded.changed
+        rank = excluded.rank, changed = excluded.changed, bake = excluded.bake
 """
 _INSERT_EVENT = """
-    INSERT INTO events (seq, revision, edit_id, action, status, payload, superseded_by, rank)
-    VALUES (:seq, :revision, :id, :action, :status, :event_payload, :superseded_by, :rank)
+    INSERT INTO events (seq, revision, edit_id, action, status, payload, superseded_by, rank,
+        bake)
+    VALUES (:seq, :revision, :id, :action, :status, :event_payload, :superseded_by, :rank, :bake)
 """
 
 
@@ -168,6 +169,7 @@ def _parameters(change: Change, occasion: Occasion, row: int, seq: int) -> dict[
         "event_payload": None if change.status == "rolled_back" else payload,
         "superseded_by": change.superseded_by,
         "rank": seq if change.rank is None else change.rank,
+        "bake": change.bake,
     }
 
 

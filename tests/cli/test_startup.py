@@ -46,6 +46,7 @@ def test_help_loads_neither_models_nor_data(words):
         ("stats",),
         ("export",),
         ("conflicts",),
+        ("bakes",),
         ("retire", "peru"),
     ],
 )

@@ -76,7 +76,7 @@ def test_supersede_on_some_days_only_still_replaces(memory, fact):
 def test_supersede_needs_an_active_edit(memory, fact):
     (old,) = memory.add(fact())
     memory.retire(old)
-    with pytest.raises(EditConflictError, match="retired, not active"):
+    with pytest.raises(EditConflictError, match="retired, not in force"):
         memory.supersede(old, fact(target="chess"))
 
 

@@ -149,7 +149,7 @@ def test_stats(filled, fact):
     assert (stats.active, stats.retired, stats.superseded, stats.erased) == (3, 1, 0, 1)
     assert (stats.subjects, stats.relations) == (2, 2)
     assert stats.namespaces == filled.namespaces() == {"default": 3, "other": 1}
-    assert (stats.revision, stats.encoder, stats.schema_version) == (4, "hash", 2)
+    assert (stats.revision, stats.encoder, stats.schema_version) == (4, "hash", 3)
     assert stats.first_change < stats.last_change
     assert stats.database_bytes >= filled.path.stat().st_size > 0
 

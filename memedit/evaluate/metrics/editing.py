@@ -2,7 +2,7 @@
 
 Definitions follow Yao et al. 2023 (arXiv 2305.13172), measured on greedy answers rather
 than with teacher forcing: a right answer is one that states the target or an alias of it
-(:func:`memedit.evaluate.metrics.match.states`). Figures with teacher forcing carry the prefix
+(:func:`memedit.match.states`). Figures with teacher forcing carry the prefix
 ``tf.``; they tell the model the answer's length and all its earlier tokens (Yang et al. 2025,
 "The Mirage of Model Editing": 96.8 % becomes 38.5 % without).
 
@@ -22,8 +22,8 @@ from memedit.evaluate.metrics.base import (
     queries,
     uncontested,
 )
-from memedit.evaluate.metrics.match import exact, same, states
 from memedit.evaluate.outcome import Output
+from memedit.match import exact, same, states
 
 _YAO = "Yao et al. 2023, arXiv 2305.13172"
 _KNOWEDIT = "Zhang et al. 2024, arXiv 2401.01286 (KnowEdit)"

@@ -8,7 +8,7 @@ arXiv 2312.15194, and its code). A question comes in several phrasings.
   punctuation aside.
 * strict: the answer is the gold answer or an alias character by character, as the notebook
   compares, where the other figures look for it in the text
-  (:func:`memedit.evaluate.metrics.match.states`).
+  (:func:`memedit.match.states`).
 * hop-wise: of one phrasing, the answer is right, the trace has as many hops as the question, and
   every hop's answer is right; a method that shows no trace has no hop right.
 * edit-wise: single edited facts recalled; instance-wise: all single facts of a chain recalled.
@@ -25,8 +25,8 @@ from itertools import starmap
 
 from memedit.evaluate.metrics.base import Mean, Metric, Observe, View, groups
 from memedit.evaluate.metrics.editing import is_right
-from memedit.evaluate.metrics.match import exact, states
 from memedit.evaluate.outcome import Output
+from memedit.match import exact, states
 
 _MQUAKE = "Zhong et al. 2023, arXiv 2305.14795 (MQuAKE)"
 _POKEMQA = "Gu et al. 2023, arXiv 2312.15194 (PokeMQA)"

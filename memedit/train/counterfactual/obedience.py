@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import BaseMessage
 
-from memedit.evaluate.metrics.match import states
+from memedit.match import states
 from memedit.models.local import LocalChatModel
 from memedit.models.roles import Role, in_front
 from memedit.text import spaced

@@ -16,8 +16,8 @@ from typing import Literal
 from memedit.edit import Edit
 from memedit.errors import TrainingError
 from memedit.evaluate.cases import Query
-from memedit.evaluate.metrics.match import same
 from memedit.forms import SLOT
+from memedit.match import same
 from memedit.train.counterfactual.derived import (
     SYSTEM_MESSAGES,
     lead_in,

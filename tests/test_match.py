@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memedit.evaluate.metrics.match import exact, normalise, same, states
+from memedit.match import exact, normalise, same, states
 
 
 @pytest.mark.parametrize(
