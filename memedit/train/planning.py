@@ -62,7 +62,7 @@ class PlanSettings(LoopSettings):
     alpha: float = Field(32.0, gt=0)
     learning_rate: float = Field(1e-3, gt=0)
     decay: float = Field(0.02, ge=0)
-    steps: int = Field(500, ge=1)
+    steps: int = Field(2000, ge=1)
     chains: int = Field(10, ge=1)
     composed: int = Field(18, ge=0)
     every: int = Field(50, ge=1)

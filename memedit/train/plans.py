@@ -1,4 +1,4 @@
-"""Questions with their plans: what the plan head is trained and measured on.
+"""Questions with their plans: what the plan reader is trained and measured on.
 
 MQuAKE's questions, with the relations of their chains, and the relations of the bank, of which
 compositions are made (:mod:`memedit.train.compositions`), as many as one wants. MQuAKE's are split

@@ -12,9 +12,9 @@ from memedit.multihop.walk.head import MAX_HOPS
 from memedit.multihop.walk.planner import CONFIG_FILE, WEIGHTS_FILE, Planner
 from memedit.scope.encoder import load_encoder
 from memedit.scope.trained_folder import write_about
+from memedit.train import plan_floor
 from memedit.train.checkpoint import Checkpoint
 from memedit.train.compositions import Part
-from memedit.train.plan_floor import floor_of
 from memedit.train.planning import PlanSettings, Trained, drawn_for, fit, plans_right, table_of
 from memedit.train.plans import Family, Planned
 
@@ -53,7 +53,8 @@ def trained(encoder, family, path, watch=lambda progress: None, key="k"):
     return fit(QUESTIONS, PARTS, table, encoder, SETTINGS, checkpoint, watch)
 
 
-def test_what_is_written_reads_plans_as_what_was_trained(encoder, family, tmp_path):
+def test_what_is_written_reads_plans_as_what_was_trained(encoder, family, tmp_path, monkeypatch):
+    monkeypatch.setattr(plan_floor, "ASKED", 8)
     model, progress = trained(encoder, family, tmp_path)
     assert progress.losses[12] < progress.losses[4]
     model.save(tmp_path)
@@ -67,7 +68,7 @@ def test_what_is_written_reads_plans_as_what_was_trained(encoder, family, tmp_pa
         assert torch.allclose(torch.from_numpy(plan.hops), read.hops[i], atol=2e-2)
         assert plan.lengths.argmax() == read.lengths[i].argmax()
     assert (tmp_path / WEIGHTS_FILE).stat().st_mode & 0o044  # others may read it
-    floor = floor_of(planner, QUESTIONS, family, PARTS)
+    floor = plan_floor.floor_of(planner, QUESTIONS, family, PARTS)
     assert floor["floor"] < 0 and set(floor["above"]) == {"chains", "composed"}
 
 

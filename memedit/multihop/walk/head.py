@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 MAX_HOPS = 4
-MARKED = 400  # the markers' place in the transformer's positions, behind every question
 
 
 class Read(NamedTuple):
@@ -67,7 +66,8 @@ class PlanHead(nn.Module):
         words = trunk.get_input_embeddings()(batch["input_ids"])
         rows, tokens, width = words.shape
         markers = self.markers.expand(rows, -1, -1)
-        places = torch.cat([torch.arange(tokens), MARKED + torch.arange(MAX_HOPS + 1)])
+        last = trunk.config.max_position_embeddings  # the markers' places: behind every question
+        places = torch.cat([torch.arange(tokens), torch.arange(last - MAX_HOPS - 1, last)])
         seen = torch.cat([mask, mask.new_ones(rows, MAX_HOPS + 1)], dim=1)
         states = trunk(
             inputs_embeds=torch.cat([words, markers.to(words.dtype)], dim=1),
