@@ -111,7 +111,7 @@ class Planner:
         self._encoder = encoder
         self._vectors_of = vectors_of
         self._relations: dict[str, Vectors] = {}
-        self._scale = float(head.scale.exp())
+        self._scale = float(head.scale.detach().exp())
         self._known = self._told(inventory.vectors)
 
     @classmethod
