@@ -21,6 +21,7 @@ from memedit.multihop.hops import Chain
 from memedit.multihop.walk import FactGraph, Walk
 from memedit.multihop.walk.comparing import comparison_in
 from memedit.multihop.walk.inverse import asks_backwards
+from memedit.multihop.walk.kinds import ends_elsewhere
 from memedit.multihop.walk.planner import Planner
 from memedit.multihop.walk.ranking import ComposedRanker, Ranker, VectorsOf
 from memedit.multihop.walk.resolving import Ask
@@ -102,10 +103,21 @@ class Composer:
         if any(looks_composed(_masked(question, mention)) for mention in subjects):
             return True
         if decision.edits and decision.probability >= SURE:
-            return False
+            return any(self._falls_short(question, decision, m, day) for m in subjects)
         if any(self._goes_further(mention, day) for mention in subjects):
             return True
         return not decision.edits and self._may_lead_back(question, day)
+
+    def _falls_short(
+        self, question: str, decision: Decision, mention: Mention, day: dt.date
+    ) -> bool:
+        """Whether scope's edit gives another kind of thing than is asked for, and others go on.
+
+        "Which continent does its coach come from?" is not answered by the coach.
+        """
+        text = _masked(question, mention)
+        short = any(ends_elsewhere(text, masked(edit.prompt)) for edit in decision.edits)
+        return short and self._goes_further(mention, day)
 
     def _may_lead_back(self, question: str, day: dt.date) -> bool:
         """Whether a question asks for the subject of an edit whose object it names."""

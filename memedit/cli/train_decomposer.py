@@ -1,4 +1,4 @@
-"""``memedit train decomposer``: fit the head that reads plans from multi-hop questions."""
+"""``memedit train decomposer``: fit the reader of plans from multi-hop questions."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def decomposer(
     ] = None,
     json: options.Json = False,
 ) -> None:
-    """Fit the head that reads from a question which relations it walks, in order.
+    """Fit what reads from a question which relations it walks, in order.
 
     Interrupted, the same command goes on where it was. Questions about subjects and chains that are
     kept for development are only measured on. Leave relations out to measure what was never seen.

@@ -15,7 +15,7 @@ _OF = re.compile(r"\b(?:of|for|behind)\b", re.I)
 # A clause that says which person or thing is meant; the first word of a question is none.
 _CLAUSE = re.compile(
     r"(?<=\w )(?:that|which|who|whom|whose|where)\b(?! (?:is|was|are|were) it\b)|"
-    r"(?<=\w )\w+(?:ed|wn|tten|ng) (?:by|in|at|from) ",
+    r"(?<=\w )\w+(?:ed|wn|tten|ng) (?:by|in|at|from|with|to) ",
     re.I,
 )
 # In "the country of citizenship of it", "the name of it" one "of" belongs to the noun.

@@ -86,7 +86,7 @@ class Matcher:
         weights = folder / WEIGHTS_FILE
         transformer = cast(Any, encoder.model)[0]
         trunk = copy.deepcopy(transformer.auto_model)
-        _merge(trunk, weights, float(about["lora"]["alpha"]) / int(about["lora"]["rank"]))
+        merge(trunk, weights, float(about["lora"]["alpha"]) / int(about["lora"]["rank"]))
         digest = hashlib.sha256(weights.read_bytes())
         cohort = Cohort.load(folder)
         if cohort is not None:
@@ -169,7 +169,7 @@ def _read_about(folder: Path) -> dict[str, Any]:
     return read_about(folder, CONFIG_FILE, WEIGHTS_FILE, what="matcher", train="scope")
 
 
-def _merge(trunk: PreTrainedModel, weights: Path, scale: float) -> None:
+def merge(trunk: PreTrainedModel, weights: Path, scale: float) -> None:
     """Adds ``scale * B @ A`` to each layer an adapter in PEFT's format names (LoRA, eq. 3)."""
     from safetensors.torch import load_file
 

@@ -1,80 +1,85 @@
-"""Fitting the plan head on the frozen encoder's token states, resumable.
+"""Fitting the plan reader: a head and a LoRA adapter on the encoder, resumable.
 
-The loss of a question is the cross entropy of each hop's relation among its family's relations,
-over the head's cosines, and of the number of hops. Each step every relation stands in one of its
-wordings, drawn anew, so that the head learns relations and not their names.
+The loss of a question is the cross entropy of each hop's relation among all relations, over the
+head's cosines, and of the number of hops; where a composition tells which letters ask for a hop,
+also of looking at them. Each step every relation stands in one of its wordings, drawn anew, so that
+relations are learnt and not their names; and every step composes new questions, some of them
+around MQuAKE's own, so that what is learnt is how questions are built and not which there are.
 """
 
 from __future__ import annotations
 
+import copy
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from pydantic import Field
+from safetensors.torch import save_file
 from torch import Tensor
 
-from memedit.multihop.walk.head import MAX_HOPS, PlanHead
-from memedit.multihop.walk.planner import States, states_of
+from memedit.multihop.walk.head import PlanHead, Read
+from memedit.multihop.walk.planner import WEIGHTS_FILE
 from memedit.scope.encoder import SentenceEncoder
+from memedit.scope.matcher import MAX_TOKENS
 from memedit.train.checkpoint import Checkpoint
+from memedit.train.compositions import Part, compositions
 from memedit.train.loop import LoopSettings, Progress, Watch, run
-from memedit.train.plans import Family, Planned
+from memedit.train.lora import with_lora
+from memedit.train.matching import LAYERS
+from memedit.train.plans import Family, Planned, around_composition
 
+if TYPE_CHECKING:
+    from peft import PeftModel
+
+SAME = 0.9  # wordings of two families nearer than this may be one relation's
+AROUND = 0.4  # of MQuAKE's questions, those that are put around a composition
+LOOKING = 0.5  # what looking at the right words counts
 _SKIP = -1e4
-_READ = 32  # questions that the encoder reads together
+_LEAST = 1e-4
+_CHUNKS = 2  # of a step's questions, each padded to its own longest
+_ROUND = 8  # lengths are padded to a multiple: every new shape is compiled anew
+_READ = 64  # questions that are read together where nothing is learnt
 
 
 class PlanSettings(LoopSettings):
-    """How the head is fitted; what the shipped one was fitted with stands in decomposer.json.
+    """How the reader is fitted; what the shipped one was fitted with stands in decomposer.json.
 
     Args:
-        layers: The head's decoder layers.
-        heads: Attention heads of each.
-        hidden: The width inside them.
-        dropout: Share of activations dropped.
+        rank: The rank of each pair of LoRA matrices.
+        alpha: LoRA's scale is alpha / rank.
         decay: Weight decay.
         chains: Questions of MQuAKE in a step.
         composed: Compositions in a step.
-        compositions: How many compositions there are.
     """
 
-    layers: int = Field(2, ge=1)
-    heads: int = Field(6, ge=1)
-    hidden: int = Field(768, ge=1)
-    dropout: float = Field(0.15, ge=0, lt=1)
-    learning_rate: float = Field(6e-4, gt=0)
+    rank: int = Field(16, ge=1)
+    alpha: float = Field(32.0, gt=0)
+    learning_rate: float = Field(1e-3, gt=0)
     decay: float = Field(0.02, ge=0)
-    steps: int = Field(1500, ge=1)
-    chains: int = Field(20, ge=1)
-    composed: int = Field(44, ge=0)
-    compositions: int = Field(8000, ge=1)
-    every: int = Field(20, ge=1)
+    steps: int = Field(2000, ge=1)
+    chains: int = Field(10, ge=1)
+    composed: int = Field(18, ge=0)
+    every: int = Field(50, ge=1)
     seed: int = 11
-
-    @property
-    def head(self) -> dict[str, Any]:
-        """The head's shape, as keyword arguments."""
-        return self.model_dump(include={"layers", "heads", "hidden", "dropout"})
 
 
 @dataclass(frozen=True)
 class Table:
-    """A family as it is trained on.
+    """Relations as they are told apart.
 
     Attributes:
-        questions: The questions.
-        relations: The relations' names in order.
+        rows: The relations' names in order.
         wordings: Unit vectors of each relation's wordings, ``[w, d]`` each.
         kin: Whether two relations are not compared, ``[r, r]``.
     """
 
-    questions: list[Planned]
-    relations: dict[str, int]
+    rows: Mapping[str, int]
     wordings: list[Tensor]
     kin: Tensor
 
@@ -83,134 +88,182 @@ class Table:
         return torch.stack([vectors[rng.randrange(len(vectors))] for vectors in self.wordings])
 
 
-class Reader:
-    """Token states of texts by the frozen encoder, each read once and kept on disk.
-
-    Args:
-        encoder: The encoder.
-        path: Where the states are kept; in memory alone where None.
-    """
-
-    def __init__(self, encoder: SentenceEncoder, path: Path | None = None) -> None:
-        self._states: States = states_of(encoder)
-        self._path = path
-        self._kept: dict[str, Tensor] = {}
-        if path is not None and path.is_file():
-            self._kept = torch.load(path, weights_only=True)
-
-    def read(self, texts: Sequence[str], *, pooled: bool = False) -> None:
-        """Reads what has not been read; alike lengths together.
-
-        Args:
-            texts: The texts.
-            pooled: Whether their means will do, as for relations.
-        """
-        missing = sorted({text for text in texts if text not in self._kept}, key=len)
-        for start in range(0, len(missing), _READ):
-            chunk = missing[start : start + _READ]
-            states, mask = self._states(chunk)
-            for text, rows, real in zip(chunk, states, mask, strict=True):
-                own = rows[real]
-                self._kept[text] = (own.mean(0, keepdim=True) if pooled else own).half()
-        if missing and self._path is not None:
-            partial = self._path.with_suffix(".partial")
-            torch.save(self._kept, partial)
-            partial.replace(self._path)
-
-    def vectors(self, texts: Sequence[str]) -> Tensor:
-        """Unit vectors of texts that have been read, as the encoder pools: ``[n, d]``."""
-        return F.normalize(torch.stack([self._kept[t].float().mean(0) for t in texts]), dim=-1)
-
-    def batch(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """Padded states ``[n, t, d]`` float32 and their mask ``[n, t]``."""
-        states = [self._kept[text].float() for text in texts]
-        padded = torch.nn.utils.rnn.pad_sequence(states, batch_first=True)
-        lengths = torch.tensor([len(rows) for rows in states])
-        return padded, torch.arange(padded.shape[1])[None, :] < lengths[:, None]
-
-
-def table_of(family: Family, questions: Sequence[Planned], reader: Reader) -> Table:
-    """A family's questions, which the reader has read, and its relations' vectors."""
+def table_of(family: Family, encoder: SentenceEncoder) -> Table:
+    """A family's relations as the unchanged encoder embeds them."""
     names = [name for name in sorted(family.told) if family.told[name]]
     rows = {name: i for i, name in enumerate(names)}
-    texts = [text for name in names for text in family.told[name]]
-    reader.read(texts, pooled=True)
-    vectors = reader.vectors(texts)
     sizes = [len(family.told[name]) for name in names]
-    kin = torch.zeros(len(names), len(names), dtype=torch.bool)
+    vectors = encoder.encode([text for name in names for text in family.told[name]])
+    starts = np.cumsum([0, *sizes[:-1]])
+    near = np.maximum.reduceat(np.maximum.reduceat(vectors @ vectors.T, starts), starts, axis=1)
+    walked = np.array([name in family.walked for name in names])
+    kin = torch.from_numpy((near >= SAME) & (walked[:, None] != walked[None, :]))
     for name in names:
         for other in family.kin.get(name, ()):
             if other in rows:
-                kin[rows[name], rows[other]] = True
-    return Table(list(questions), rows, list(torch.split(vectors, sizes)), kin)
+                kin[rows[name], rows[other]] = kin[rows[other], rows[name]] = True
+    kin.fill_diagonal_(False)
+    return Table(rows, list(torch.split(torch.from_numpy(vectors), sizes)), kin)
+
+
+class Trained(torch.nn.Module):
+    """The head and the transformer it reads with.
+
+    Args:
+        encoder: Whose copy is trained.
+        settings: How.
+    """
+
+    def __init__(self, encoder: SentenceEncoder, settings: PlanSettings) -> None:
+        super().__init__()
+        transformer = cast(Any, encoder.model)[0]
+        self.tokenizer = transformer.tokenizer
+        trunk = copy.deepcopy(transformer.auto_model)
+        # PyTorch's fused attention takes twice as long backwards as its parts for short texts.
+        trunk.set_attn_implementation("eager")
+        self.trunk: PeftModel = with_lora(
+            trunk, rank=settings.rank, alpha=settings.alpha, seed=settings.seed, layers=LAYERS
+        )
+        self.trunk.train(mode=False)  # dropout off
+        torch.manual_seed(settings.seed)
+        self.head = PlanHead(encoder.dimension)
+
+    @property
+    def learning(self) -> dict[str, torch.nn.Parameter]:
+        """The weights that learn, by name."""
+        return {name: p for name, p in self.named_parameters() if p.requires_grad}
+
+    def forward(self, texts: Sequence[str]) -> Read:
+        """What is read from questions."""
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=torch.is_grad_enabled()):
+            return cast(Read, self.head(self.trunk, self._batch(texts)))
+
+    def _batch(self, texts: Sequence[str]) -> Mapping[str, Tensor]:
+        batch = self.tokenizer(
+            list(texts),
+            padding=True,
+            truncation=True,
+            max_length=MAX_TOKENS,
+            pad_to_multiple_of=_ROUND,
+            return_tensors="pt",
+        )
+        return {key: batch[key] for key in ("input_ids", "attention_mask")}
+
+    def save(self, folder: Path) -> None:
+        """Writes the adapter, in PEFT's names, and the head in float16."""
+        from peft import get_peft_model_state_dict
+
+        weights = {**get_peft_model_state_dict(self.trunk), **self.head.state_dict()}
+        rounded = {
+            name: weight.detach().to("cpu", torch.float16).contiguous()
+            for name, weight in weights.items()
+        }
+        save_file(rounded, folder / WEIGHTS_FILE, metadata={"format": "pt"})
+        (folder / WEIGHTS_FILE).chmod(0o644)
 
 
 def fit(
-    tables: Mapping[str, tuple[int, Table]],
-    reader: Reader,
-    dimension: int,
+    questions: Sequence[Planned],
+    parts: Sequence[Part],
+    table: Table,
+    encoder: SentenceEncoder,
     settings: PlanSettings,
     checkpoint: Checkpoint,
     watch: Watch,
-) -> tuple[PlanHead, Progress]:
-    """Trains the head, going on where the checkpoint left off.
+) -> tuple[Trained, Progress]:
+    """Trains the reader, going on where the checkpoint left off.
 
     Args:
-        tables: What is trained on, each with how many of its questions are in a step.
-        reader: Has read all of their questions.
-        dimension: The width of the encoder's states.
+        questions: MQuAKE's, of the training side.
+        parts: What compositions are made of.
+        table: The relations of both.
+        encoder: What it is built on.
         settings: How.
         checkpoint: Where the state is kept.
         watch: Called after every step.
     """
-    torch.manual_seed(settings.seed)
-    head = PlanHead(dimension, **settings.head)
-    head.train()
+    model = Trained(encoder, settings)
 
     def loss_at(step: int) -> Tensor:
         rng = random.Random(f"{settings.seed}:{step}")
-        torch.manual_seed(rng.getrandbits(32))  # dropout, the same after an interruption
-        losses = [_loss(head, reader, table, size, rng) for size, table in tables.values()]
-        return torch.stack(losses).sum()
+        drawn = drawn_for(questions, parts, settings, rng)
+        return _loss(model, table, drawn, rng)
 
-    weights = dict(head.named_parameters())
-    progress = run(weights, loss_at, settings, checkpoint, watch, decay=settings.decay)
-    return head.train(mode=False), progress
+    progress = run(model.learning, loss_at, settings, checkpoint, watch, decay=settings.decay)
+    return model, progress
 
 
-def _loss(head: PlanHead, reader: Reader, table: Table, size: int, rng: random.Random) -> Tensor:
-    questions = rng.sample(table.questions, min(size, len(table.questions)))
-    hops, lengths = head(*reader.batch([question.question for question in questions]))
-    counts = torch.tensor([min(len(q.relations), MAX_HOPS) for q in questions])
-    rows = [
-        (i, place, table.relations[name])
-        for i, question in enumerate(questions)
-        for place, name in enumerate(question.relations[:MAX_HOPS])
+def drawn_for(
+    questions: Sequence[Planned],
+    parts: Sequence[Part],
+    settings: PlanSettings,
+    rng: random.Random,
+) -> list[Planned]:
+    """The questions of one step."""
+    drawn = rng.sample(questions, min(settings.chains, len(questions)))
+    inner = compositions(parts, len(drawn), rng.getrandbits(32), lengths=(0.7, 0.3), named=True)
+    drawn = [
+        (rng.random() < AROUND and around_composition(question, one)) or question
+        for question, one in zip(drawn, inner, strict=True)
     ]
-    i, places, own = (torch.tensor(column) for column in zip(*rows, strict=True))
-    likeness = head.likeness(hops[i, places], head.relations(table.drawn(rng)))
-    likeness = likeness.masked_fill(table.kin[own], _SKIP)
-    return F.nll_loss(lengths, counts - 1) + F.cross_entropy(likeness, own)
+    made = compositions(parts, settings.composed, rng.getrandbits(32))
+    return [*drawn, *(Planned(one.question, one.relations, hops=one.hops) for one in made)]
+
+
+def _loss(model: Trained, table: Table, drawn: Sequence[Planned], rng: random.Random) -> Tensor:
+    relations = model.head.relations(table.drawn(rng))
+    drawn = sorted(drawn, key=lambda question: len(question.question))
+    size = -(-len(drawn) // _CHUNKS)
+    losses = []
+    for start in range(0, len(drawn), size):
+        chunk = drawn[start : start + size]
+        read = model([question.question for question in chunk])
+        counts = torch.tensor([len(question.relations) for question in chunk])
+        pairs = [
+            (i, place, table.rows[name])
+            for i, question in enumerate(chunk)
+            for place, name in enumerate(question.relations)
+        ]
+        i, places, own = (torch.tensor(column) for column in zip(*pairs, strict=True))
+        likeness = model.head.likeness(read.hops[i, places].float(), relations)
+        likeness = likeness.masked_fill(table.kin[own], _SKIP)
+        asked = F.cross_entropy(likeness, own) + F.nll_loss(read.lengths.float(), counts - 1)
+        looked = _looking(model, chunk, read.looks.float())
+        losses.append((asked + LOOKING * looked) * len(chunk) / len(drawn))
+    return torch.stack(losses).sum()
+
+
+def _looking(model: Trained, chunk: Sequence[Planned], looks: Tensor) -> Tensor:
+    """How little the hops of compositions look at the words that ask for them."""
+    texts = [question.question for question in chunk]
+    offsets = model.tokenizer(
+        texts, truncation=True, max_length=MAX_TOKENS, return_offsets_mapping=True
+    )["offset_mapping"]
+    right = torch.zeros_like(looks)
+    for i, (question, spans) in enumerate(zip(chunk, offsets, strict=True)):
+        for token, (start, end) in enumerate(spans):
+            if start < end and question.hops and question.hops[start] >= 0:
+                right[i, question.hops[start], token] = 1
+    seen = (looks * right).sum(-1)[right.any(-1)]
+    return -(seen + _LEAST).log().mean() if len(seen) else looks.sum() * 0
 
 
 @torch.inference_mode()
-def plans_right(
-    head: PlanHead, reader: Reader, table: Table, questions: Sequence[Planned]
-) -> list[bool]:
+def plans_right(model: Trained, table: Table, questions: Sequence[Planned]) -> list[bool]:
     """Whether the plan read from each question is the right one: relations, order and length.
 
     No graph is looked at: at each hop every relation of the table is open.
     """
     right: list[bool] = []
     sizes = [len(vectors) for vectors in table.wordings]
-    relations = head.relations(torch.cat(table.wordings))
+    relations = model.head.relations(torch.cat(table.wordings))
     for start in range(0, len(questions), _READ):
         chunk = questions[start : start + _READ]
-        hops, lengths = head(*reader.batch([question.question for question in chunk]))
-        likeness = torch.split(head.likeness(hops, relations), sizes, dim=-1)
+        read = model([question.question for question in chunk])
+        likeness = torch.split(model.head.likeness(read.hops, relations), sizes, dim=-1)
         best = torch.stack([scores.amax(-1) for scores in likeness], dim=-1).argmax(-1)
-        counts = lengths.argmax(-1) + 1
+        counts = read.lengths.argmax(-1) + 1
         for question, row, count in zip(chunk, best.tolist(), counts.tolist(), strict=True):
-            own = [table.relations[name] for name in question.relations]
+            own = [table.rows[name] for name in question.relations]
             right.append(row[:count] == own)
     return right

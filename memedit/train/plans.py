@@ -1,25 +1,28 @@
-"""Questions with their plans: what the plan head is trained and measured on.
+"""Questions with their plans: what the plan reader is trained and measured on.
 
-Two families: MQuAKE's questions, with the relations of their chains, and compositions of the bank
-(:mod:`memedit.train.compositions`), of which there are as many as one wants. MQuAKE's are split so
-that no question, edit or chain of relations of the one side is on the other.
+MQuAKE's questions, with the relations of their chains, and the relations of the bank, of which
+compositions are made (:mod:`memedit.train.compositions`), as many as one wants. MQuAKE's are split
+so that no question, edit or chain of relations of the one side is on the other.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from memedit.evaluate.cases import Case, Query
-from memedit.forms import template_of
+from memedit.forms import SLOT, template_of
+from memedit.multihop.walk.head import MAX_HOPS
 from memedit.scope.phrases import masked
-from memedit.train.compositions import compositions, parts, told_of
+from memedit.train.compositions import Composition, Part, around, parts, told_of
 from memedit.train.split import bucket, chain_is_dev
 from memedit.train.wordings import bank
 
-# Relations of the bank that ask for the same as one of MQuAKE's. What edits call it there is a
-# wording of the bank's relation too, so that compositions, which know no usual chains, teach it.
+# Relations of the bank that ask for the same as one of MQuAKE's, or for so near a thing that a
+# question may mean either. What edits call it there is a wording of the first of them too, so that
+# compositions, which know no usual chains, teach it.
 COUNTERPARTS: Mapping[str, tuple[str, ...]] = {
     "P6": ("head of government",),
     "P19": ("place of birth",),
@@ -35,29 +38,34 @@ COUNTERPARTS: Mapping[str, tuple[str, ...]] = {
     "P69": ("alma mater",),
     "P106": ("occupation",),
     "P108": ("employer",),
-    "P112": ("founder", "founder of group", "founder of religion"),
-    "P136": ("genre of music",),
+    "P112": ("founder", "founder of group", "founder of religion", "city founder"),
+    "P136": ("genre of music", "genre", "literary genre"),
     "P140": ("religion",),
     "P159": ("headquarters",),
     "P169": ("chief executive officer",),
-    "P170": ("creator of character",),
-    "P175": ("song performer",),
+    "P170": ("creator of character", "designer", "painter"),
+    "P175": ("song performer", "album artist"),
     "P176": ("device manufacturer",),
-    "P178": ("software developer",),
-    "P286": ("head coach",),
-    "P407": ("original language",),
+    "P178": ("software developer", "designer"),
+    "P286": ("head coach", "coach"),
+    "P407": ("original language", "language of writing"),
     "P413": ("playing position",),
     "P449": ("original broadcaster",),
     "P488": ("chairperson",),
-    "P495": ("country of origin of work",),
+    "P495": ("country of origin of work", "origin of dish"),
     "P641": ("sport",),
-    "P740": ("city of formation", "founding place"),
-    "P800": ("notable work",),
+    "P740": ("founding place", "city of formation"),
+    "P800": ("notable work", "reason for fame"),
     "P937": ("city of work",),
-    "P1037": ("manager",),
+    "P1037": ("manager", "director"),
+    "P1308": ("mayor",),
+    "P1412": ("languages spoken", "native language", "language of writing"),
 }
 
-# train: trained on. seen: another subject, a chain that is trained on. chain: a chain that is not.
+_ENTITY = re.compile(r"(?<!the )\"?\bit(?P<own>s)?\b(?!['’])\"?", re.I)
+
+# train: trained on. seen: another subject, a chain that is trained on. chain: a chain that is not,
+# by the split or since no case with it is on the training side.
 # relation: a chain with a relation that is left out of training altogether.
 Side = Literal["train", "seen", "chain", "relation"]
 
@@ -71,27 +79,31 @@ class Planned:
         relations: The relations in the order they are walked.
         side: Which side of the split it is on.
         case: The case it comes from; empty for a composition.
+        hops: The hop that each letter asks for, below 0 where that is not known; or none at all.
     """
 
     question: str
     relations: tuple[str, ...]
     side: Side = "train"
     case: str = ""
+    hops: tuple[int, ...] = ()
 
 
 @dataclass
 class Family:
-    """Questions whose relations are told apart from each other, and from no other family's.
+    """Questions whose relations are told apart from each other.
 
     Attributes:
         questions: The questions.
         told: The wordings of each relation, masked.
         kin: Relations that are no counter-examples of each.
+        walked: The relations that are MQuAKE's, not the bank's.
     """
 
     questions: list[Planned] = field(default_factory=list)
     told: dict[str, list[str]] = field(default_factory=dict)
     kin: Mapping[str, Collection[str]] = field(default_factory=dict)
+    walked: frozenset[str] = frozenset()
 
     def on(self, side: Side) -> list[Planned]:
         """The questions of one side."""
@@ -120,35 +132,70 @@ def chains(cases: Iterable[Case], *, without: Collection[str] = ()) -> Family:
             if query.kind == "multi_hop" and template and template not in seen:
                 seen.add(template)
                 family.questions.append(Planned(masked(template), chain, side, case.id))
+    trained = {question.relations for question in family.on("train")}
+    family.questions = [
+        replace(question, side="chain")
+        if question.side == "seen" and question.relations not in trained
+        else question
+        for question in family.questions
+    ]
+    family.walked = frozenset(family.told)
     for relation, told in family.told.items():
         side = "relation" if relation in without else "train"
         family.questions += [Planned(text, (relation,), side) for text in told]
     return family
 
 
-def composed_family(
-    count: int, seed: int, walked: Family | None = None, *, without: Collection[str] = ()
-) -> Family:
-    """Compositions of the bank's relations.
+def with_bank(walked: Family, written: Sequence[Part], *, without: Collection[str] = ()) -> Family:
+    """MQuAKE's family with the bank's relations beside its own.
 
     Args:
-        count: How many.
-        seed: Decides what is drawn.
-        walked: MQuAKE's questions, whose wordings are added to those of the same relations.
-        without: MQuAKE's relations that are left out of training, and so their counterparts.
+        walked: MQuAKE's questions, those of the training side.
+        written: The bank's relations (see :func:`written_parts`).
+        without: MQuAKE's relations that are left out of training.
     """
-    gone = {name for relation in without for name in COUNTERPARTS.get(relation, ())}
-    written = [part for part in parts() if part.name not in gone]
+    own = {name: told for name, told in walked.told.items() if name not in without}
     told = {name: list(wordings) for name, wordings in told_of(written).items()}
-    for relation, names in COUNTERPARTS.items():
-        for name in names:
-            if name in told and walked is not None:
-                told[name] += walked.told.get(relation, [])
-    return Family(
-        [Planned(c.question, c.relations) for c in compositions(written, count, seed)],
-        told,
-        {relation.name: relation.kin for relation in bank()},
+    kin: dict[str, set[str]] = {relation.name: set(relation.kin) for relation in bank()}
+    for relation, (first, *others) in COUNTERPARTS.items():
+        if relation in own and first in told:
+            told[first] += own[relation]
+        kin[relation] = {first, *others}
+    return Family(walked.questions, {**told, **own}, kin, frozenset(own))
+
+
+def written_parts(*, without: Collection[str] = ()) -> list[Part]:
+    """The bank's relations but for the counterparts of MQuAKE's that are left out of training."""
+    gone = {name for relation in without for name in COUNTERPARTS.get(relation, ())}
+    return [part for part in parts() if part.name not in gone]
+
+
+def around_composition(question: Planned, inner: Composition) -> Planned | None:
+    """A question about what a composition names instead of its entity.
+
+    Returns:
+        The question with the composition's hops before its own; None where they are too many, or
+        where the entity does not stand once and by itself.
+    """
+    found = list(_ENTITY.finditer(question.question))
+    if len(found) != 1 or len(inner.relations) + len(question.relations) > MAX_HOPS:
+        return None
+    [place] = found
+    own = place["own"] or ""
+    if own and not re.fullmatch(r"its [\w ]+", inner.question):
+        return None
+    template = "".join(
+        (
+            question.question[: place.start()],
+            SLOT,
+            "'s" * bool(own),
+            question.question[place.end() :],
+        )
     )
+    made = around(template, inner)
+    known = tuple(-1 if hop >= len(inner.relations) else hop for hop in made.hops)
+    text = f"{made.question[:1].upper()}{made.question[1:]}"
+    return Planned(text, (*inner.relations, *question.relations), hops=known)
 
 
 def side_of(case: Case, chain: Sequence[str], subject: str, without: Collection[str]) -> Side:

@@ -71,6 +71,16 @@ def test_a_plain_question_is_not_walked_for(composer, monkeypatch):
     assert made.settle([decided], None) == [decided]
 
 
+def test_an_edit_that_gives_another_kind_of_thing_is_gone_on_from(composer, monkeypatch):
+    made, read = composer(AUTHOR, CITIZEN), []
+    monkeypatch.setattr(
+        made.ranker, "read", lambda texts: read.append(texts) or made.ranker.plans(texts)
+    )
+    question = "Which country does the author of Misery come from?"
+    made.settle([one_edit(question, AUTHOR, 0.99)], None)
+    assert read == [["Which country does the author of it come from?"]]
+
+
 def test_without_edits_nothing_is_looked_at(composer):
     decided = base(QUESTION)
     assert composer().settle([decided], None) == [decided]

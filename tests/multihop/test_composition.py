@@ -13,12 +13,14 @@ In which city was it born?
 it plays the sport of
 The mother tongue of it is
 What is the name of the head of state of it?
+Which sport is associated with it?
 Who is its chief executive officer?
 """
 COMPOSED = """
 Who is the head of state of the country whose citizen wrote it?
 What is the capital of the country that it is a citizen of?
 Who is the spouse of the author of it?
+Where does the sport associated with its coach come from?
 Where was its author's mother born?
 On which continent is the country where its founder was born?
 What language do people speak in the country of the performer of it?

@@ -3,8 +3,15 @@ from __future__ import annotations
 import pytest
 
 from memedit.evaluate.cases import Case, Query
-from memedit.train.compositions import parts
-from memedit.train.plans import COUNTERPARTS, chains, composed_family
+from memedit.train.compositions import Composition, parts
+from memedit.train.plans import (
+    COUNTERPARTS,
+    Planned,
+    around_composition,
+    chains,
+    with_bank,
+    written_parts,
+)
 from memedit.train.split import bucket, chain_is_dev
 from tests.multihop.conftest import fact
 
@@ -25,7 +32,8 @@ def case(subject="Misery", relations=("P50", "P27"), number=1):
         )
         for i, (relation, name) in enumerate(zip(relations, subjects, strict=False))
     ]
-    question = Query(f"What is the P27 of the P50 of {subject}?", "multi_hop", ("x",), group="q")
+    word = "What" if number == 1 else "Which"  # a question is known once, whoever it is about
+    question = Query(f"{word} is the P27 of the P50 of {subject}?", "multi_hop", ("x",), group="q")
     return Case(f"case-{number}", (fact(subject, relations[0], "Stephen King"),), (question, *hops))
 
 
@@ -44,8 +52,9 @@ def a_chain(*, dev):
 )
 def test_sides(subject_dev, chain_dev, side):
     one = case(dev_subject(dev=subject_dev), a_chain(dev=chain_dev))
-    [question] = [q for q in chains([one]).questions if q.case]
-    assert question.side == side
+    trained = case(dev_subject(dev=False), a_chain(dev=chain_dev), number=2)
+    sides = {q.case: q.side for q in chains([one, trained]).questions if q.case}
+    assert sides[one.id] == side
 
 
 def test_a_relation_left_out_is_nowhere_in_training():
@@ -80,12 +89,41 @@ def test_counterparts_are_relations_of_the_bank():
 
 def test_what_edits_call_a_relation_is_a_wording_of_its_counterpart():
     walked = chains([case(relations=("P50", "P27"))])
-    told = composed_family(5, seed=3, walked=walked).told
-    assert "P50 of it is" in told["author"]
-    assert "author" not in composed_family(5, seed=3, walked=walked, without={"P50"}).told
+    family = with_bank(walked, written_parts())
+    assert "P50 of it is" in family.told["author"]
+    assert "author" in family.kin["P50"] and family.walked == {"P50", "P27"}
 
 
-def test_compositions_have_wordings_for_every_relation():
-    family = composed_family(50, seed=3)
-    assert len(family.questions) == 50
-    assert all(family.told[name] for q in family.questions for name in q.relations)
+def test_a_relation_left_out_is_left_out_under_every_name():
+    walked = chains([case(relations=("P50", "P27"))], without={"P50"})
+    family = with_bank(walked, written_parts(without={"P50"}), without={"P50"})
+    assert "P50" not in family.told and "author" not in family.told
+
+
+INNER = Composition("the author of it", ("author",), (0,) * 16)
+
+
+def test_a_question_is_put_around_a_composition():
+    made = around_composition(Planned("Where was it born?", ("P19",), case="c"), INNER)
+    assert made is not None and not made.case
+    assert made.question == "Where was the author of it born?"
+    assert made.relations == ("author", "P19")
+    asked = [c for c, hop in zip(made.question, made.hops, strict=True) if hop == 0]
+    assert "".join(asked) == "the author of it" and set(made.hops) == {0, -1}
+
+
+@pytest.mark.parametrize(
+    "question", ["Where was the it born?", "Is it what it is?", "Who is its heir?", "Who is it' x?"]
+)
+def test_what_would_be_no_sentence_is_left_alone(question):
+    assert around_composition(Planned(question, ("P19",)), INNER) is None
+
+
+def test_no_composition_is_longer_than_what_is_read():
+    question = Planned("Where was it born?", ("P1", "P2", "P3", "P4"))
+    assert around_composition(question, INNER) is None
+
+
+def test_a_chain_of_no_training_case_counts_as_never_seen():
+    seen = case(dev_subject(dev=True), a_chain(dev=False))
+    assert [q.side for q in chains([seen]).questions if q.case] == ["chain"]

@@ -1,49 +1,51 @@
-"""The plan head: from the encoder's token states to a vector for each hop, and how many there are.
+"""The plan reader: from a question's words to a vector for each hop, and how many there are.
 
-One learned query a hop looks at the question's tokens and at the other hops; what it points at,
-pooled, is the vector of the relation that hop asks for, in the space in which the encoder embeds
-relations by themselves. So relations are told apart by their words, whether or not the training
-knew them (slots that attend to a text: Carion et al. 2020, DETR, arXiv 2005.12872, section 3.2).
+The encoder's transformer, with a small LoRA adapter in its weights, reads the question and a marker
+for each hop behind it. Each marker points at the words that ask for its hop; what it points at,
+pooled, is the vector of the relation, in the space in which the unchanged encoder embeds relations
+by themselves. So relations are told apart by their words, whether or not the training knew them
+(slots that attend to a text: Carion et al. 2020, DETR, arXiv 2005.12872, section 3.2).
 """
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
 MAX_HOPS = 4
 
 
+class Read(NamedTuple):
+    """What is read from a batch of questions.
+
+    Attributes:
+        hops: Unit vectors of the hops, the entity's own first, ``[b, MAX_HOPS, d]``.
+        lengths: Log-probabilities of one hop, two, and so on, ``[b, MAX_HOPS]``.
+        looks: How much each hop looks at each token, summing to 1, ``[b, MAX_HOPS, t]``.
+    """
+
+    hops: Tensor
+    lengths: Tensor
+    looks: Tensor
+
+
 class PlanHead(nn.Module):
-    """Reads plans from token states.
+    """Reads plans with a transformer.
 
     Args:
         dimension: Width of the encoder's states, d.
-        layers: Decoder layers.
-        heads: Attention heads of each.
-        hidden: Width of each one's inner layer.
-        dropout: Share of activations dropped in training.
     """
 
-    def __init__(
-        self,
-        dimension: int,
-        *,
-        layers: int = 2,
-        heads: int = 6,
-        hidden: int = 768,
-        dropout: float = 0.1,
-    ) -> None:
+    def __init__(self, dimension: int) -> None:
         super().__init__()
-        self.queries = nn.Parameter(torch.randn(MAX_HOPS + 1, dimension) * 0.5)
-        self.norm = nn.LayerNorm(dimension)
-        layer = nn.TransformerDecoderLayer(
-            dimension, heads, hidden, dropout, batch_first=True, norm_first=True
-        )
-        self.decoder = nn.TransformerDecoder(layer, layers)
+        self.markers = nn.Parameter(torch.randn(MAX_HOPS + 1, dimension) * 0.05)
         self.point = nn.Linear(dimension, dimension, bias=False)
         self.add = nn.Linear(dimension, dimension)
         self.count = nn.Linear(dimension, MAX_HOPS)
@@ -53,26 +55,30 @@ class PlanHead(nn.Module):
             nn.init.zeros_(linear.weight)
             nn.init.zeros_(linear.bias)
 
-    def forward(self, states: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Hop vectors and lengths of a batch of questions.
+    def forward(self, trunk: PreTrainedModel, batch: Mapping[str, Tensor]) -> Read:
+        """What is read from a batch of questions.
 
         Args:
-            states: Token states, ``[b, t, d]`` float32.
-            mask: True at real tokens, ``[b, t]``.
-
-        Returns:
-            Unit vectors of the hops, ``[b, MAX_HOPS, d]``, and log-probabilities of one hop, two,
-            and so on, ``[b, MAX_HOPS]``.
+            trunk: The encoder's transformer with the trained change in its weights.
+            batch: Token ids and mask, ``[b, t]`` each.
         """
-        memory = self.norm(states)
-        slots = self.queries.expand(len(states), -1, -1)
-        slots = self.decoder(slots, memory, memory_key_padding_mask=~mask)
-        hops, whole = slots[:, :MAX_HOPS], slots[:, MAX_HOPS]
-        width = states.shape[-1] ** 0.5
-        looks = self.point(hops) @ memory.transpose(1, 2) / width
+        mask = batch["attention_mask"].bool()
+        words = trunk.get_input_embeddings()(batch["input_ids"])
+        rows, tokens, width = words.shape
+        markers = self.markers.expand(rows, -1, -1)
+        last = trunk.config.max_position_embeddings  # the markers' places: behind every question
+        places = torch.cat([torch.arange(tokens), torch.arange(last - MAX_HOPS - 1, last)])
+        seen = torch.cat([mask, mask.new_ones(rows, MAX_HOPS + 1)], dim=1)
+        states = trunk(
+            inputs_embeds=torch.cat([words, markers.to(words.dtype)], dim=1),
+            attention_mask=seen.long(),
+            position_ids=places.expand(rows, -1),
+        ).last_hidden_state.float()
+        states, hops, whole = states.split([tokens, MAX_HOPS, 1], dim=1)
+        looks = self.point(hops) @ states.transpose(1, 2) / width**0.5
         looks = looks.masked_fill(~mask[:, None, :], float("-inf")).softmax(-1)
-        vectors = looks @ states + self.add(hops) * states.norm(dim=-1).mean()
-        return F.normalize(vectors, dim=-1), self.count(whole).log_softmax(-1)
+        vectors = F.normalize(looks @ states + self.add(hops), dim=-1)
+        return Read(vectors, self.count(whole[:, 0]).log_softmax(-1), looks)
 
     def relations(self, vectors: Tensor) -> Tensor:
         """Relations' vectors in the space of the hops, ``[n, d]``, from the encoder's own."""

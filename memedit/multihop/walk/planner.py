@@ -1,21 +1,23 @@
-"""The planner: ranks paths by the plan that the trained head reads from the question.
+"""The planner: ranks paths by the plan that is read from the question with trained weights.
 
 For each hop the head gives a vector, which is compared with relations by themselves; so a path is
 scored hop by hop and a relation's vector is made once. A hop's score says how the path's relation
 stands beside the best of all relations that are known for such questions: near 0 where it is the
-best, far below where another is meant. The few paths that fit the plan best are then also compared
-as a whole, as :class:`~memedit.multihop.walk.ranking.ComposedRanker` does: the one knows order and
-length, the other the wording, and they rarely fail together.
+best, far below where another is meant. A hop that a question passes over, as "What sport does it
+play?" does the position played, costs a little. The few paths that fit the plan best are then also
+compared as a whole, as :class:`~memedit.multihop.walk.ranking.ComposedRanker` does: the one knows
+order and length, the other the wording, and they rarely fail together.
 """
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from typing import Any, cast
@@ -24,22 +26,23 @@ import numpy as np
 import torch
 
 from memedit.errors import EncoderError
-from memedit.multihop.walk.head import PlanHead
+from memedit.multihop.walk.head import PlanHead, Read
 from memedit.multihop.walk.inventory import Inventory
 from memedit.multihop.walk.ranking import Asked, ComposedPaths, VectorsOf, Words
 from memedit.scope.encoder import Encoder, SentenceEncoder, Vectors
-from memedit.scope.matcher import tokens
+from memedit.scope.matcher import merge, tokens
 from memedit.scope.trained_folder import read_about
 
-WEIGHTS_FILE = "head.safetensors"
+WEIGHTS_FILE = "decomposer.safetensors"
 CONFIG_FILE = "decomposer.json"
 BATCH = 64
 COMPARED = 12  # paths of a question that are compared as a whole
 WORDING = 15.0  # logits that a cosine of 1 between path and question is worth
+UNASKED = 6.0  # logits that a hop of the path costs which the question passes over
 SOFT = 20.0  # a path so many logits short of a perfect one is as sure as 1 in e
 CACHED = 65_536  # relations' vectors kept in memory
 
-States = Callable[[Sequence[str]], tuple[torch.Tensor, torch.Tensor]]
+Reader = Callable[[Sequence[str]], Read]
 
 
 @dataclass(frozen=True)
@@ -81,10 +84,10 @@ class Planner:
 
     Args:
         head: The trained head.
-        states: Token states and mask of texts, as the encoder the head was trained on gives them.
+        reader: Reads a batch of questions with the head and the transformer it was trained with.
+        encoder: The encoder they were trained on; it tells the wording of a question as a whole.
         vectors_of: Unit vectors of masked phrases by that encoder, ``[n, d]``.
         inventory: The common relations, encoded by it.
-        composed: Vectors of paths as texts, by it.
         floor: See :class:`~memedit.multihop.walk.ranking.Ranker`.
     """
 
@@ -93,21 +96,22 @@ class Planner:
     def __init__(
         self,
         head: PlanHead,
-        states: States,
+        reader: Reader,
+        encoder: Encoder,
         vectors_of: VectorsOf,
         inventory: Inventory,
-        composed: ComposedPaths,
         *,
         floor: float,
     ) -> None:
         self.head = head.train(mode=False)
         self.inventory = inventory
-        self.composed = composed
+        self.composed = ComposedPaths(encoder)
         self.floor = floor
-        self._states = states
+        self._reader = reader
+        self._encoder = encoder
         self._vectors_of = vectors_of
         self._relations: dict[str, Vectors] = {}
-        self._scale = float(head.scale.exp())
+        self._scale = float(head.scale.detach().exp())
         self._known = self._told(inventory.vectors)
 
     @classmethod
@@ -126,13 +130,16 @@ class Planner:
             )
         from safetensors.torch import load_file
 
-        head = PlanHead(encoder.dimension, **about["head"])
-        weights = load_file(folder / WEIGHTS_FILE)
-        head.load_state_dict({name: weight.float() for name, weight in weights.items()})
+        file = folder / WEIGHTS_FILE
+        head = PlanHead(encoder.dimension)
+        weights = load_file(file)
+        head.load_state_dict({name: weights[name].float() for name in head.state_dict()})
+        transformer = cast(Any, encoder.model)[0]
+        trunk = copy.deepcopy(transformer.auto_model)
+        merge(trunk, file, float(about["lora"]["alpha"]) / int(about["lora"]["rank"]))
+        reader = reader_of(head, trunk.train(mode=False), transformer.tokenizer)
         inventory = Inventory.load(encoder)
-        states = states_of(encoder)
-        composed = ComposedPaths(encoder)
-        return cls(head, states, vectors_of, inventory, composed, floor=float(about["floor"]))
+        return cls(head, reader, encoder, vectors_of, inventory, floor=float(about["floor"]))
 
     @staticmethod
     def shipped(encoder: Encoder, vectors_of: VectorsOf) -> Planner | None:
@@ -158,13 +165,12 @@ class Planner:
         found: dict[int, Plan] = {}
         for start in range(0, len(order), BATCH):
             rows = order[start : start + BATCH]
-            states, mask = self._states([questions[i] for i in rows])
-            with torch.inference_mode():
-                hops, lengths = self.head(states, mask)
+            texts = [questions[i] for i in rows]
+            read = self._reader(texts)
+            wholes = self._encoder.encode(texts)
             for place, i in enumerate(rows):
-                whole = states[place][mask[place]].mean(0).numpy()
-                whole = whole / np.linalg.norm(whole)
-                found[i] = Plan(hops[place].numpy(), lengths[place].numpy(), whole, self)
+                hops, lengths = read.hops[place].numpy(), read.lengths[place].numpy()
+                found[i] = Plan(hops, lengths, wholes[place], self)
         return [found[i] for i in range(len(questions))]
 
     def rank(
@@ -189,20 +195,22 @@ class Planner:
         return [some @ cast(Plan, one).whole for one, some in zip(asked, vectors, strict=True)]
 
     def _scores(self, plan: Plan, paths: Sequence[tuple[Words, ...]]) -> Vectors:
-        by_place: list[dict[Words, float]] = []
-        for place in range(len(plan.hops)):
-            here = list(dict.fromkeys(path[place] for path in paths if len(path) > place))
-            scores = plan.steps(here, place) if here else np.zeros(0, dtype=np.float32)
-            by_place.append(dict(zip(here, map(float, scores), strict=True)))
+        relations = list(dict.fromkeys(itertools.chain.from_iterable(paths)))
+        row = {words: i for i, words in enumerate(relations)}
+        fits = [plan.steps(relations, place) for place in range(len(plan.hops))]
         lengths = plan.lengths - plan.lengths.max()
-        return np.array(
-            [
-                float(lengths[len(path) - 1])
-                + sum(by_place[place][words] for place, words in enumerate(path))
-                for path in paths
-            ],
-            dtype=np.float32,
-        )
+
+        def read_as(path: Sequence[int]) -> float:
+            return float(lengths[len(path) - 1]) + sum(
+                float(fits[place][i]) for place, i in enumerate(path)
+            )
+
+        def best(path: list[int]) -> float:
+            gaps = (path[:gone] + path[gone + 1 :] for gone in range(len(path) - 1))
+            return max([read_as(path), *(read_as(shorter) - UNASKED for shorter in gaps)])
+
+        rows = [[row[words] for words in path] for path in paths]
+        return np.array([best(path) for path in rows], dtype=np.float32)
 
     # -- relations -------------------------------------------------------------------------------
 
@@ -233,18 +241,14 @@ class Planner:
         return told
 
 
-@lru_cache(maxsize=2)
-def states_of(encoder: SentenceEncoder) -> States:
-    """Gives an encoder's token states, ``[n, t, d]`` float32, and their mask, ``[n, t]``."""
-    transformer = cast(Any, encoder.model)[0]
+def reader_of(head: PlanHead, trunk: Any, tokenizer: Any) -> Reader:
+    """Reads batches of questions with a head and its transformer."""
 
-    def states(texts: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
-        batch = tokens(transformer.tokenizer, texts)
+    def read(texts: Sequence[str]) -> Read:
         with torch.inference_mode():
-            hidden = transformer.auto_model(**batch).last_hidden_state.float()
-        return hidden, batch["attention_mask"].bool()
+            return cast(Read, head(trunk, tokens(tokenizer, texts)))
 
-    return states
+    return read
 
 
 def _read_about(folder: Path) -> Mapping[str, Any]:
