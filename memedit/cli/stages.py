@@ -26,18 +26,21 @@ def training(stack: ExitStack) -> Callable[[Steps], None]:
     """Shows a training's steps as they are done, those before an interruption at once.
 
     Args:
-        stack: Closed when the training is over.
+        stack: Closed when the training is over, or the last of several.
 
     Returns:
         What to call after every step.
     """
-    advance: Advance | None = None
+    shown: Steps | None = None
+    advance: Advance
 
     def show(progress: Steps) -> None:
-        nonlocal advance
-        if advance is None:
+        nonlocal shown, advance
+        if progress is not shown:
+            stack.close()
             advance = stack.enter_context(stage("Training", progress.steps))
             advance(progress.step - 1)
+            shown = progress
         advance(1)
 
     return show

@@ -54,15 +54,20 @@ class MatcherSettings(LoopSettings):
     size: int = Field(12, ge=2)
 
 
-def trainable(encoder: SentenceEncoder, settings: MatcherSettings) -> PeftModel:
-    """A copy of the encoder's transformer with a fresh adapter on its linear layers."""
+def trainable(encoder: SentenceEncoder, *, rank: int, alpha: float, seed: int) -> PeftModel:
+    """A copy of the encoder's transformer with a fresh adapter on its linear layers.
+
+    Args:
+        encoder: The encoder.
+        rank: The adapter's rank.
+        alpha: It is scaled by alpha / rank.
+        seed: Decides its first weights.
+    """
     trunk = copy.deepcopy(cast(Any, encoder.model)[0].auto_model)
     if trunk.device.type == "cpu":
         # PyTorch's fused attention takes twice as long backwards as its parts for short texts.
         trunk.set_attn_implementation("eager")
-    return with_lora(
-        trunk, rank=settings.rank, alpha=settings.alpha, seed=settings.seed, layers=LAYERS
-    )
+    return with_lora(trunk, rank=rank, alpha=alpha, seed=seed, layers=LAYERS)
 
 
 def fit(
@@ -81,7 +86,7 @@ def fit(
         checkpoint: Where the state is kept.
         watch: Called after every step.
     """
-    model = trainable(encoder, settings)
+    model = trainable(encoder, rank=settings.rank, alpha=settings.alpha, seed=settings.seed)
     model.train(mode=False)  # dropout off: the encoder's own would undo the small batches' signal
     tokenizer = cast(Any, encoder.model)[0].tokenizer
     trained = {name: p for name, p in model.named_parameters() if p.requires_grad}

@@ -9,7 +9,6 @@ around MQuAKE's own, so that what is learnt is how questions are built and not w
 
 from __future__ import annotations
 
-import copy
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,8 +29,7 @@ from memedit.scope.matcher import MAX_TOKENS
 from memedit.train.checkpoint import Checkpoint
 from memedit.train.compositions import Part, compositions
 from memedit.train.loop import LoopSettings, Progress, Watch, run
-from memedit.train.lora import with_lora
-from memedit.train.matching import LAYERS
+from memedit.train.matching import trainable
 from memedit.train.plans import Family, Planned, around_composition
 
 if TYPE_CHECKING:
@@ -62,7 +60,7 @@ class PlanSettings(LoopSettings):
     alpha: float = Field(32.0, gt=0)
     learning_rate: float = Field(1e-3, gt=0)
     decay: float = Field(0.02, ge=0)
-    steps: int = Field(2000, ge=1)
+    steps: int = Field(3000, ge=1)
     chains: int = Field(10, ge=1)
     composed: int = Field(18, ge=0)
     every: int = Field(50, ge=1)
@@ -116,13 +114,9 @@ class Trained(torch.nn.Module):
 
     def __init__(self, encoder: SentenceEncoder, settings: PlanSettings) -> None:
         super().__init__()
-        transformer = cast(Any, encoder.model)[0]
-        self.tokenizer = transformer.tokenizer
-        trunk = copy.deepcopy(transformer.auto_model)
-        # PyTorch's fused attention takes twice as long backwards as its parts for short texts.
-        trunk.set_attn_implementation("eager")
-        self.trunk: PeftModel = with_lora(
-            trunk, rank=settings.rank, alpha=settings.alpha, seed=settings.seed, layers=LAYERS
+        self.tokenizer = cast(Any, encoder.model)[0].tokenizer
+        self.trunk: PeftModel = trainable(
+            encoder, rank=settings.rank, alpha=settings.alpha, seed=settings.seed
         )
         self.trunk.train(mode=False)  # dropout off
         torch.manual_seed(settings.seed)
@@ -186,7 +180,7 @@ def fit(
 
     def loss_at(step: int) -> Tensor:
         rng = random.Random(f"{settings.seed}:{step}")
-        drawn = drawn_for(questions, parts, settings, rng)
+        drawn = drawn_for(questions, parts, settings.chains, settings.composed, rng)
         return _loss(model, table, drawn, rng)
 
     progress = run(model.learning, loss_at, settings, checkpoint, watch, decay=settings.decay)
@@ -196,17 +190,26 @@ def fit(
 def drawn_for(
     questions: Sequence[Planned],
     parts: Sequence[Part],
-    settings: PlanSettings,
+    chains: int,
+    composed: int,
     rng: random.Random,
 ) -> list[Planned]:
-    """The questions of one step."""
-    drawn = rng.sample(questions, min(settings.chains, len(questions)))
+    """The questions of one step.
+
+    Args:
+        questions: MQuAKE's.
+        parts: What compositions are made of.
+        chains: How many of MQuAKE's, some of them around a composition.
+        composed: How many compositions.
+        rng: Draws them.
+    """
+    drawn = rng.sample(questions, min(chains, len(questions)))
     inner = compositions(parts, len(drawn), rng.getrandbits(32), lengths=(0.7, 0.3), named=True)
     drawn = [
         (rng.random() < AROUND and around_composition(question, one)) or question
         for question, one in zip(drawn, inner, strict=True)
     ]
-    made = compositions(parts, settings.composed, rng.getrandbits(32))
+    made = compositions(parts, composed, rng.getrandbits(32))
     return [*drawn, *(Planned(one.question, one.relations, hops=one.hops) for one in made)]
 
 

@@ -81,7 +81,9 @@ class WordPlanner(Planner):
         self.encoder = encoder
         self.inventory = Inventory.read(RELATIONS, encoder)
         self.floor = floor
-        self.composed = ComposedPaths(encoder)
+        self.composed = self._untrained = ComposedPaths(encoder)
+        self.vectors = encoder.encode
+        self._encoder = encoder
 
     def plans(self, questions):
         return [self.plan(question) for question in questions]
@@ -92,7 +94,7 @@ class WordPlanner(Planner):
         hops[: len(pieces)] = self.encoder.encode(pieces[:4]) if pieces else 0
         lengths = np.full(4, -9.0, dtype=np.float32)
         lengths[max(0, min(4, len(pieces)) - 1)] = 0.0
-        return Plan(hops, lengths, self.encoder.encode([question])[0], self)
+        return Plan(hops, lengths, self.encoder.encode([question])[0], question, self)
 
     def logits(self, hop, relations):
         vectors = [self.encoder.encode(list(words)) for words in relations]

@@ -7,14 +7,17 @@ import random
 import pytest
 import torch
 
-from memedit.errors import TrainingError
+from memedit.errors import EncoderError, TrainingError
 from memedit.multihop.walk.head import MAX_HOPS
 from memedit.multihop.walk.planner import CONFIG_FILE, WEIGHTS_FILE, Planner
+from memedit.multihop.walk.wording import WEIGHTS_FILE as WORDING_FILE
 from memedit.scope.encoder import load_encoder
 from memedit.scope.trained_folder import write_about
 from memedit.train import plan_floor
 from memedit.train.checkpoint import Checkpoint
 from memedit.train.compositions import Part
+from memedit.train.lora import write_weights
+from memedit.train.matching import trainable
 from memedit.train.planning import PlanSettings, Trained, drawn_for, fit, plans_right, table_of
 from memedit.train.plans import Family, Planned
 
@@ -58,8 +61,14 @@ def test_what_is_written_reads_plans_as_what_was_trained(encoder, family, tmp_pa
     model, progress = trained(encoder, family, tmp_path)
     assert progress.losses[12] < progress.losses[4]
     model.save(tmp_path)
-    about = {"encoder": encoder.fingerprint, "lora": {"rank": 4, "alpha": 8}, "floor": -9.0}
+    lora = {"rank": 4, "alpha": 8}
+    about = {"encoder": encoder.fingerprint, "lora": lora, "floor": -9.0}
     write_about(tmp_path, CONFIG_FILE, about)
+    with pytest.raises(EncoderError, match="no reader of wordings"):
+        Planner.load(tmp_path, encoder, encoder.encode)
+    wording = trainable(encoder, rank=4, alpha=8, seed=0)
+    write_weights(wording, tmp_path / WORDING_FILE, torch.float16)
+    write_about(tmp_path, CONFIG_FILE, {**about, "wording": {"lora": lora}})
     planner = Planner.load(tmp_path, encoder, encoder.encode)
     texts = [question.question for question in QUESTIONS]
     with torch.inference_mode():
@@ -67,9 +76,11 @@ def test_what_is_written_reads_plans_as_what_was_trained(encoder, family, tmp_pa
     for i, plan in enumerate(planner.plans(texts)):
         assert torch.allclose(torch.from_numpy(plan.hops), read.hops[i], atol=2e-2)
         assert plan.lengths.argmax() == read.lengths[i].argmax()
+        assert plan.whole @ plan.whole == pytest.approx(1.0, abs=1e-5)
     assert (tmp_path / WEIGHTS_FILE).stat().st_mode & 0o044  # others may read it
     floor = plan_floor.floor_of(planner, QUESTIONS, family, PARTS)
     assert floor["floor"] < 0 and set(floor["above"]) == {"chains", "composed"}
+    assert floor["above"]["composed"]["right"] >= 0.75  # of eight, all but the lowest
 
 
 def test_a_killed_training_ends_where_a_whole_one_does(encoder, family, tmp_path):
@@ -93,7 +104,7 @@ def test_another_trainings_state_is_refused(encoder, family, tmp_path):
 
 
 def test_a_steps_questions_are_the_same_whenever_it_is_drawn():
-    drawn = [drawn_for(QUESTIONS, PARTS, SETTINGS, random.Random("11:3")) for _ in range(2)]
+    drawn = [drawn_for(QUESTIONS, PARTS, 4, 4, random.Random("11:3")) for _ in range(2)]
     assert drawn[0] == drawn[1]
     assert len(drawn[0]) == len(QUESTIONS) + SETTINGS.composed
 

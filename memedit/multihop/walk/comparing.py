@@ -18,7 +18,7 @@ import numpy as np
 from memedit.forms import SLOT
 from memedit.multihop.hops import Chain, Hop
 from memedit.multihop.walk.graph import Edge, FactGraph, by_relation
-from memedit.multihop.walk.ranking import Ranker
+from memedit.multihop.walk.ranking import LIKELY, Ranker
 from memedit.scope.names import Mention
 from memedit.scope.phrases import masked
 from memedit.text import name_key
@@ -68,11 +68,11 @@ def compared(comparison: Comparison, ranker: Ranker) -> Chain | None:
     [asked] = ranker.read([comparison.masked])
     groups = by_relation([edge for edges in comparison.edges for edge in edges])
     relations = list(groups)
-    [scores] = ranker.rank([asked], [[(groups[name][0].phrases,) for name in relations]])
-    best = int(np.argmax(scores))
-    if scores[best] < ranker.floor:
+    [likeness] = ranker.wording([asked], [[(groups[name][0].phrases,) for name in relations]])
+    best = int(np.argmax(likeness))
+    if likeness[best] < LIKELY:
         return None
-    sure = ranker.sureness(float(scores[best]))
+    sure = min(1.0, float(likeness[best]))
     found = [[e for e in edges if e.relation == relations[best]] for edges in comparison.edges]
     hops = tuple(_hop(edges[0], sure) for edges in found if edges)
     if not (comparison.same or comparison.count):

@@ -31,12 +31,14 @@ class Relation:
         subject: Kinds of thing that have it.
         object: Kinds of thing it leads to.
         questions: Ways to ask for it, each with a slot for the subject.
+        told: How an edit would tell it, masked.
     """
 
     name: str
     subject: Kinds
     object: Kinds
     questions: tuple[str, ...]
+    told: str
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,8 @@ class Inventory:
             subject, object_ = (_kinds(part) for part in kinds.split(">"))
             templates = [template.strip() for template in words.split(";")]
             asked = tuple(template for template in templates if template.endswith("?"))
-            relations.append(Relation(name, subject, object_, asked))
+            told = next((t for t in templates if not t.endswith("?")), templates[0])
+            relations.append(Relation(name, subject, object_, asked, masked(told)))
             starts.append(len(wordings))
             wordings += [masked(template) for template in templates]
         return cls(tuple(relations), encoder.encode(wordings), np.array(starts, dtype=np.intp))

@@ -20,6 +20,17 @@ Words = tuple[str, ...]  # one relation in its wordings, the entity masked
 VectorsOf = Callable[[Sequence[str]], Vectors]
 
 
+class Embeds(Protocol):
+    """Embeds texts."""
+
+    @property
+    def dimension(self) -> int:
+        """Width of the vectors."""
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        """Unit vectors of ``texts``: float32, ``[len(texts), d]``."""
+
+
 class Asked(Protocol):
     """A question that has been read, its entity masked."""
 
@@ -79,7 +90,7 @@ class ComposedPaths:
         encoder: Encodes them.
     """
 
-    def __init__(self, encoder: Encoder) -> None:
+    def __init__(self, encoder: Embeds) -> None:
         self._encoder = encoder
         self._kept: OrderedDict[str, Vectors] = OrderedDict()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,7 +20,8 @@ from memedit.multihop.walk.graph import Edge, FactGraph
 from memedit.multihop.walk.inverse import LIKE, asks_backwards
 from memedit.multihop.walk.kinds import ends_elsewhere
 from memedit.multihop.walk.planner import Plan, Planner
-from memedit.multihop.walk.ranking import Asked, Ranker
+from memedit.multihop.walk.ranking import Asked, Ranker, composed
+from memedit.multihop.walk.readings import RIVALS, rivals
 from memedit.multihop.walk.resolving import NEAR, Ask, Resolver, Start
 from memedit.multihop.walk.trails import Trail, trails_from
 from memedit.scope.classifier import unknown_name
@@ -52,10 +53,19 @@ class Entity:
 
 @dataclass(frozen=True)
 class Ranked:
-    """A trail with its score; the higher the better."""
+    """A trail with its score; the higher the better.
+
+    Attributes:
+        trail: The trail.
+        score: How well it fits the question.
+        entity: Where it begins, by its row.
+        rival: Another reading of the question that fits far better; empty where none does.
+    """
 
     trail: Trail
     score: float
+    entity: int
+    rival: str = ""
 
 
 class Walk:
@@ -86,7 +96,7 @@ class Walk:
         """See :class:`~memedit.multihop.hops.Strategy`."""
         entities = [e for i, question in enumerate(questions) for e in self._entities(i, question)]
         asked = self.ranker.read([entity.masked for entity in entities]) if entities else []
-        best = self._best(entities, asked)
+        best = self._beside_rivals(entities, asked, self._best(entities, asked))
         chains = {i: self._chain(best.get(i)) for i in range(len(questions))}
         chains |= self._resolved(entities, asked, chains)
         return list((chains | self._compared(questions)).values())
@@ -154,14 +164,35 @@ class Walk:
                 if not back and ends_elsewhere(entity.masked, trail.words[-1][0]):
                     values[row] -= self.ranker.misfit
         best: dict[int, Ranked] = {}
-        for entity, some, values in zip(entities, trails, scores, strict=True):
+        for place, (entity, some, values) in enumerate(zip(entities, trails, scores, strict=True)):
             if not some:
                 continue
             row = int(np.argmax(values))
-            ranked = Ranked(some[row], float(values[row]))
+            ranked = Ranked(some[row], float(values[row]), place)
             if entity.question not in best or ranked.score > best[entity.question].score:
                 best[entity.question] = ranked
         return best
+
+    def _beside_rivals(
+        self, entities: Sequence[Entity], asked: Sequence[Asked], best: dict[int, Ranked]
+    ) -> dict[int, Ranked]:
+        """The best trails, with the readings of their questions that outdo them by far."""
+        found = dict(best)
+        tried = {
+            i: (plan, rivals(plan, ranked.trail.words))
+            for i, ranked in best.items()
+            for plan in [asked[ranked.entity]]
+            if isinstance(plan, Plan) and not ranked.trail.steps[0][0].inverse
+        }
+        plans, paths = [plan for plan, _ in tried.values()], [some for _, some in tried.values()]
+        for i, some, scores in zip(tried, paths, self.ranker.rank(plans, paths), strict=True):
+            masked = entities[best[i].entity].masked
+            ends = [ends_elsewhere(masked, path[-1][0]) for path in some]
+            scores -= self.ranker.misfit * np.array(ends, dtype=np.float32)
+            row = int(np.argmax(scores))
+            if scores[row] > best[i].score + RIVALS:
+                found[i] = replace(best[i], rival=composed(some[row]))
+        return found
 
     def _scores(self, asked: Sequence[Asked], trails: Sequence[Sequence[Trail]]) -> list[Vectors]:
         """The score of every trail; one that begins backwards is out unless its words fit."""
@@ -181,6 +212,9 @@ class Walk:
         hops = _hops(ranked.trail, self.ranker.sureness(ranked.score))
         if ranked.score < self.ranker.floor:
             return Chain.abstention(NOTHING_LIKE, hops)
+        if ranked.rival:
+            reason = f"The question rather asks for what the edits do not tell: {ranked.rival}."
+            return Chain.abstention(reason, hops)
         reason = f"The path over the edits fits the question ({hops[0].score:.2f})."
         return Chain(hops, hops[-1].answer, True, reason)
 
