@@ -176,13 +176,17 @@ class Walk:
     def _beside_rivals(
         self, entities: Sequence[Entity], asked: Sequence[Asked], best: dict[int, Ranked]
     ) -> dict[int, Ranked]:
-        """The best trails, with the readings of their questions that outdo them by far."""
+        """The best trails, with the readings of their questions that outdo them by far.
+
+        No score is above 0, so that the readings of most questions need not be looked at.
+        """
         found = dict(best)
         tried = {
             i: (plan, rivals(plan, ranked.trail.words))
             for i, ranked in best.items()
             for plan in [asked[ranked.entity]]
-            if isinstance(plan, Plan) and not ranked.trail.steps[0][0].inverse
+            if isinstance(plan, Plan) and ranked.score < -RIVALS
+            if not ranked.trail.steps[0][0].inverse
         }
         plans, paths = [plan for plan, _ in tried.values()], [some for _, some in tried.values()]
         for i, some, scores in zip(tried, paths, self.ranker.rank(plans, paths), strict=True):
