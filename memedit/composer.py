@@ -15,7 +15,7 @@ from pathlib import Path
 
 from memedit.edit import Edit
 from memedit.forms import SLOT
-from memedit.multihop.composition import MAX_WORDS, looks_composed
+from memedit.multihop.composition import MAX_WORDS, looks_composed, says_more
 from memedit.multihop.decision import ChainDecision
 from memedit.multihop.hops import Chain
 from memedit.multihop.walk import FactGraph, Walk
@@ -29,7 +29,7 @@ from memedit.scope.classifier import unknown_name
 from memedit.scope.decision import Decision
 from memedit.scope.encoder import Encoder
 from memedit.scope.names import Mention, NameIndex
-from memedit.scope.phrases import masked
+from memedit.scope.phrases import masked, relation_phrases
 from memedit.scope.reading import reading_of
 from memedit.scope.segments import asking, sentence_spans
 
@@ -103,10 +103,21 @@ class Composer:
         if any(looks_composed(_masked(question, mention)) for mention in subjects):
             return True
         if decision.edits and decision.probability >= SURE:
+            if isinstance(self.ranker, Planner) and self._asks_further(question, decision, day):
+                return True
             return any(self._falls_short(question, decision, m, day) for m in subjects)
         if any(self._goes_further(mention, day) for mention in subjects):
             return True
         return not decision.edits and self._may_lead_back(question, day)
+
+    def _asks_further(self, question: str, decision: Decision, day: dt.date) -> bool:
+        """Whether a question may be about what scope's edit leads to.
+
+        Its words say more than the edit's, and other edits go on from there.
+        """
+        texts = [_masked(question, mention) for mention in self.graph.subjects_in(question)]
+        further = [edit for edit in decision.edits if self._go_further([edit], day)]
+        return any(says_more(text, relation_phrases(e)) for e in further for text in texts)
 
     def _falls_short(
         self, question: str, decision: Decision, mention: Mention, day: dt.date
@@ -131,7 +142,11 @@ class Composer:
     def _goes_further(self, mention: Mention, day: dt.date) -> bool:
         """Whether an edit of the subject has an object that is itself the subject of an edit."""
         edges = self.graph.edges_of(mention.edit_ids, day)
-        ends = (name for edge in edges for name in self.graph.members(edge.end))
+        return self._go_further([edge.edit for edge in edges], day)
+
+    def _go_further(self, edits: Iterable[Edit], day: dt.date) -> bool:
+        """Whether one of some edits has an object that is itself the subject of an edit."""
+        ends = (name for edit in edits for name in self.graph.members(edit.target_new))
         return any(self.graph.leaving(name, day) for name in ends)
 
 

@@ -8,8 +8,15 @@ plain costs nothing more.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+
+from memedit.text import words
 
 MAX_WORDS = 80
+_PLAIN = frozenset(
+    """a an the of to in on at by for from with as it its is was are were be been do does did has
+    have had can could you tell me please name what who whom which where when how""".split()
+)
 _POSSESSIVE = re.compile(r"\w['’]s?\s+\w|\bits\s+\w")
 _OF = re.compile(r"\b(?:of|for|behind)\b", re.I)
 # A clause that says which person or thing is meant; the first word of a question is none.
@@ -37,3 +44,17 @@ def links(masked: str) -> int:
     """How many possessives, "of"s and clauses lead from what is asked to the masked entity."""
     of = len(_OF.findall(masked)) - len(_WITHIN_NOUN.findall(masked))
     return of + len(_POSSESSIVE.findall(masked)) + len(_CLAUSE.findall(masked))
+
+
+def says_more(masked: str, phrases: Iterable[str]) -> bool:
+    """Whether a question has a word that none of a relation's phrases has.
+
+    "Where was the broadcaster of it formed?" asks for more than its broadcaster. Words that only
+    hold a sentence together do not count.
+
+    Args:
+        masked: The question with its entity masked.
+        phrases: The relation in words, its subject masked.
+    """
+    known = {word for phrase in phrases for word, _, _ in words(phrase)}
+    return any(word not in _PLAIN and word not in known for word, _, _ in words(masked))

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from memedit.multihop.composition import looks_composed
+from memedit.multihop.composition import looks_composed, says_more
 
 PLAIN = """
 Which sport does it play?
@@ -39,3 +39,16 @@ def test_composed_questions_look_composed(question):
 
 def test_a_text_is_no_question():
     assert not looks_composed("word of the " * 100)
+
+
+@pytest.mark.parametrize(
+    ("question", "more"),
+    [
+        ("Who is the author of it?", False),
+        ("Can you tell me who is the author of it?", False),
+        ("Where was the author of it born?", True),
+        ("Who is the mayor of it?", True),
+    ],
+)
+def test_words_that_no_phrase_of_the_relation_has_ask_for_more(question, more):
+    assert says_more(question, ["The author of it is"]) is more

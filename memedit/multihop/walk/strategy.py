@@ -20,8 +20,8 @@ from memedit.multihop.walk.graph import Edge, FactGraph
 from memedit.multihop.walk.inverse import LIKE, asks_backwards
 from memedit.multihop.walk.kinds import ends_elsewhere
 from memedit.multihop.walk.planner import Plan, Planner
-from memedit.multihop.walk.ranking import Asked, Ranker, composed
-from memedit.multihop.walk.readings import RIVALS, rivals
+from memedit.multihop.walk.ranking import Asked, Ranker, Words, composed
+from memedit.multihop.walk.readings import AGREED, RIVALS, rivals
 from memedit.multihop.walk.resolving import NEAR, Ask, Resolver, Start
 from memedit.multihop.walk.trails import Trail, trails_from
 from memedit.scope.classifier import unknown_name
@@ -193,10 +193,22 @@ class Walk:
             masked = entities[best[i].entity].masked
             ends = [ends_elsewhere(masked, path[-1][0]) for path in some]
             scores -= self.ranker.misfit * np.array(ends, dtype=np.float32)
-            row = int(np.argmax(scores))
-            if scores[row] > best[i].score + RIVALS:
-                found[i] = replace(best[i], rival=composed(some[row]))
+            better = [
+                int(row) for row in np.argsort(-scores) if scores[row] > best[i].score + RIVALS
+            ]
+            found[i] = replace(
+                best[i],
+                rival=self._agreed(tried[i][0], best[i].trail, [some[row] for row in better]),
+            )
         return found
+
+    def _agreed(self, plan: Plan, trail: Trail, better: Sequence[tuple[Words, ...]]) -> str:
+        """The first of some readings that the untrained encoder finds better than a trail too."""
+        if not better:
+            return ""
+        [likeness] = self.ranker.wording([plan], [[trail.words, *better]])
+        told = zip(better, likeness[1:], strict=True)
+        return next((composed(path) for path, like in told if like > likeness[0] + AGREED), "")
 
     def _scores(self, asked: Sequence[Asked], trails: Sequence[Sequence[Trail]]) -> list[Vectors]:
         """The score of every trail; one that begins backwards is out unless its words fit."""
