@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -179,9 +180,7 @@ def _check_cosine(edit: Edit, cosine: float, least: float) -> None:
 
 def _moment(model: Editable, settings: Settings, moments: Moments, watch: Watch) -> Tensor:
     layer = settings.layer
-    found = moments.of(
-        model, [layer], settings.moments, lambda done, of: watch("second moments", done, of)
-    )
+    found = moments.of(model, [layer], settings.moments, partial(watch, "second moments"))
     device = model.weight(model.blocks.mlp_out_path(layer)).device
     return with_ridge(found[layer].to(device), settings.moments.ridge)
 
