@@ -38,6 +38,7 @@ class Model:
         hash: Hash of its weights; None where they are out of reach (a remote model).
         dtype: Of its weights, such as ``float32``.
         device: Where it ran, such as ``cpu``.
+        form: How it was asked: ``chat``, or ``completion`` of prompts as plain text.
     """
 
     __pydantic_config__ = _STRICT
@@ -46,6 +47,7 @@ class Model:
     hash: str | None = None
     dtype: str | None = None
     device: str | None = None
+    form: str = "chat"
 
 
 @dataclass(frozen=True)
