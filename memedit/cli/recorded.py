@@ -208,6 +208,7 @@ def _about(result: Result, k: str) -> dict[str, str]:
         "suite": result.suite,
         "data": result.data.path,
         "model": result.model.name,
+        "form": f"{result.model.form} form",
         "dtype": result.model.dtype or "unknown format",
         "k": f"k = {k}",
         "protocol": result.protocol,

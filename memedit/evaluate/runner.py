@@ -8,7 +8,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -25,7 +25,15 @@ from memedit.evaluate.answering import Answerer
 from memedit.evaluate.cases import Case, Malformed
 from memedit.evaluate.datasets import DataSet
 from memedit.evaluate.figuring import figured
-from memedit.evaluate.folder import ALONE, BASE, MANIFEST, RESULT, RunFolder, outcomes_name
+from memedit.evaluate.folder import (
+    ALONE,
+    BASE,
+    MANIFEST,
+    NEUTRAL,
+    RESULT,
+    RunFolder,
+    outcomes_name,
+)
 from memedit.evaluate.judging import Work, judge, reason_of
 from memedit.evaluate.machine import (
     code_version,
@@ -40,6 +48,7 @@ from memedit.evaluate.methods.unedited import Unedited
 from memedit.evaluate.metrics import (
     mean_figure,
 )
+from memedit.evaluate.neutral import read_edited, read_unedited
 from memedit.evaluate.outcome import Outcome
 from memedit.evaluate.protocols import Failure, Protocol, drawn, grouped
 from memedit.evaluate.report.result import Result
@@ -197,7 +206,7 @@ class _Stages:
         identity = self.job.identity()
         for name in ("method", "seed", "limit", "asked", "alone"):
             del identity[name]
-        for name in ("k", "protocol", "name", "description"):
+        for name in ("k", "protocol", "batch_size", "name", "description"):
             del identity["suite"][name]
         shared = self.shared / f"base-{key_of(identity)}"
         # Another run on the same data may be at it; what it finds is found for this one too.
@@ -273,7 +282,22 @@ class _Stages:
         )
         groups = grouped(self.cases, k, self.job.seed)
         finished = {case for case, after in done if after == "end"}
-        self._run(protocol, groups, self.folder, name, finished, f"{self.job.method.name}, k={k}")
+        open_ = [g for g in groups if any(not protocol.done(c.id, a) for c in g for a in tests)]
+        if open_:
+            self._prepare(open_)
+        before = read_unedited(self.job.method, self.job.model) if open_ else None
+
+        def look(group: Sequence[Case]) -> None:
+            if before is not None:
+                read = read_edited(self.job.model, before, k, group)
+                self.folder.append_lines(NEUTRAL, [read.to_dict()])
+
+        what = f"{self.job.method.name}, k={k}"
+        self._run(protocol, open_, self.folder, name, finished, what, look)
+
+    def _prepare(self, groups: Iterable[Sequence[Case]]) -> None:
+        edits = [[edit for case in group for edit in case.edits] for group in groups]
+        self.job.method.prepare(edits)
 
     def _base_conditions(self, case: Case) -> list[bool | None]:
         outcome = self.base_outcomes[case.id]
@@ -289,8 +313,12 @@ class _Stages:
         name: str,
         finished: Container[str],
         what: str,
+        look: Callable[[Sequence[Case]], None] = lambda _: None,
     ) -> None:
-        """Answers what the protocol plans, and writes it as it comes."""
+        """Answers what the protocol plans, and writes it as it comes.
+
+        ``look`` is called once for each group, while all its edits live.
+        """
         sequential = self.suite.protocol == "sequential" and name != BASE
         steps_of = protocol.sequential if sequential else protocol.batch
         detached = protocol.method.detached
@@ -309,6 +337,8 @@ class _Stages:
                         if not detached or _queries(waiting) >= CHUNK:
                             self._answer(waiting, folder, name, advance)
                             waiting = []
+                        if any(_after(work) == "end" for work in planned):
+                            look(group)
             self._answer(waiting, folder, name, advance)
 
     def _answer(
@@ -330,6 +360,7 @@ class _Stages:
         each = sum(map(self._queries, self.asked)) / len(self.asked)
         wanted = math.ceil(self.job.alone / max(each, 1.0))
         chosen = sampled(groups, wanted, self.job.seed, without=self.passed_over)
+        self._prepare(group for group, _ in chosen)
         with self.progress("one at a time", sum(len(cases) for _, cases in chosen)) as advance:
             for group, cases in chosen:
                 places = {
@@ -348,8 +379,10 @@ class _Stages:
         method = self.job.method
         unedited = {case: ask_unedited(self.job.model, case, self.suite) for case in places}
         protocol = Protocol(method, self.suite, self._base_conditions, lambda *_: False)
+        sequential = self.suite.protocol == "sequential"
         with protocol.reverting():
-            protocol.apply(group)
+            for portion in protocol.portions(group) if sequential else [group]:
+                protocol.apply(portion)
             with suppress(Exception):  # what a method raises here it raises again, recorded
                 method.plan(["warm up"])
             for case, open_ in places.items():
@@ -420,6 +453,10 @@ def _unique(cases: Iterable[Case]) -> list[Case]:
         n = seen[case.id]
         unique.append(case if n == 1 else replace(case, id=f"{case.id}#{n}"))
     return unique
+
+
+def _after(work: Work | Failure) -> str:
+    return work.outcome.after if isinstance(work, Failure) else work.after
 
 
 def _queries(works: Sequence[Work]) -> int:

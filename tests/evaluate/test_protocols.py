@@ -111,6 +111,37 @@ def test_in_sequence_each_is_asked_after_its_own_edits_and_all_at_the_end(cases)
     assert method.state() == ""
 
 
+def test_in_sequence_several_cases_may_be_edited_together(cases):
+    method = Everything(Told())
+    steps = Protocol(
+        method,
+        suite(protocol="sequential", batch_size=2),
+        lambda case: [None] * 3,
+        lambda *_: False,
+    ).sequential(cases[:3])
+    planned = [[(work.case.id, work.after, work.live) for work in step] for step in steps]
+    assert planned == [
+        [("zsre-1", "own", 2), ("zsre-2", "own", 2)],
+        [("zsre-3", "own", 3)],
+        [("zsre-1", "end", 3), ("zsre-2", "end", 3), ("zsre-3", "end", 3)],
+    ]
+    assert method.state() == ""
+
+
+def test_what_a_method_refuses_beforehand_is_never_applied(cases):
+    class Choosy(Everything):
+        def refusals(self, edits):
+            return {edit.id: "no Vineta" for edit in edits if edit.subject == "Vineta"}
+
+    method = Choosy(Told())
+    [works] = protocol(method).batch(cases[:3])
+    assert [type(work) for work in works] == [Work, Failure, Work]
+    assert works[1].outcome.failed == "its edit was refused: no Vineta"
+    assert lived(works[0])[0] == {"zsre-1", "zsre-3"}
+    [works] = protocol(method).batch(cases[1:2])
+    assert [type(work) for work in works] == [Failure]
+
+
 def test_a_sequence_that_was_stopped_applies_all_and_asks_the_rest(cases):
     done = {("zsre-1", "own"), ("zsre-2", "own"), ("zsre-1", "end")}
     steps = list(protocol(Everything(Told()), done=done).sequential(cases[:3]))

@@ -61,6 +61,17 @@ class Method(Protocol):
     def settings(self) -> dict[str, Any]:
         """What decides its answers beside the model: JSON-ready, part of a run's key."""
 
+    def prepare(self, groups: Sequence[Sequence[Edit]]) -> None:
+        """Does what is worth doing once before edits are applied, and is no edit's own cost.
+
+        Args:
+            groups: The edits that will be applied next, those that live together in one group;
+                every group is reverted before the next.
+        """
+
+    def refusals(self, edits: Sequence[Edit]) -> dict[str, str]:
+        """Which of the edits it cannot apply, and why, by id, as far as that shows beforehand."""
+
     def apply(self, edits: Sequence[Edit]) -> None:
         """Makes edits live, beside those that are.
 

@@ -60,6 +60,13 @@ class MemoryPipeline:
             "adapter": self.edited.role.adapter,
         }
 
+    def prepare(self, groups: Sequence[Sequence[Edit]]) -> None:
+        """Does nothing."""
+
+    def refusals(self, edits: Sequence[Edit]) -> dict[str, str]:
+        """None."""
+        return {}
+
     def apply(self, edits: Sequence[Edit]) -> None:
         """Adds the edits to the memory."""
         self.memory.add(edits)
