@@ -211,7 +211,7 @@ def _about(result: Result, k: str) -> dict[str, str]:
         "form": f"{result.model.form} form",
         "dtype": result.model.dtype or "unknown format",
         "k": f"k = {k}",
-        "protocol": result.protocol,
+        "protocol": result.way,
         "limit": "all records" if result.limit is None else f"first {result.limit:,} records",
         "seed": f"seed {result.seed}",
         "code": result.code,

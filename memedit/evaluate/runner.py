@@ -217,7 +217,8 @@ class _Stages:
             protocol = Protocol(
                 Unedited(self.job.model), self.suite, self._conditions, lambda *_: False
             )
-            self._run(protocol, self._unedited_groups(done), folder, BASE, done, "base")
+            finished = sum(case.id in done for case in self.asked)
+            self._run(protocol, self._unedited_groups(done), folder, BASE, "base", finished)
             wanted = {case.id for case in self.asked}
             outcomes = [o for o in folder.outcomes(BASE) if o.case in wanted]
         self.base_outcomes = {outcome.case: outcome for outcome in outcomes}
@@ -281,7 +282,7 @@ class _Stages:
             lambda case, after: case in self.passed_over or (case, after) in done,
         )
         groups = grouped(self.cases, k, self.job.seed)
-        finished = {case for case, after in done if after == "end"}
+        finished = sum((case.id, after) in done for case in self.asked for after in tests)
         open_ = [g for g in groups if any(not protocol.done(c.id, a) for c in g for a in tests)]
         if open_:
             self._prepare(open_)
@@ -293,7 +294,7 @@ class _Stages:
                 self.folder.append_lines(NEUTRAL, [read.to_dict()])
 
         what = f"{self.job.method.name}, k={k}"
-        self._run(protocol, open_, self.folder, name, finished, what, look)
+        self._run(protocol, open_, self.folder, name, what, finished, look)
 
     def _prepare(self, groups: Iterable[Sequence[Case]]) -> None:
         edits = [[edit for case in group for edit in case.edits] for group in groups]
@@ -311,26 +312,33 @@ class _Stages:
         groups: Iterable[Sequence[Case]],
         folder: RunFolder,
         name: str,
-        finished: Container[str],
         what: str,
+        finished: int,
         look: Callable[[Sequence[Case]], None] = lambda _: None,
     ) -> None:
         """Answers what the protocol plans, and writes it as it comes.
 
-        ``look`` is called once for each group, while all its edits live.
+        Args:
+            protocol: What is asked when.
+            groups: The cases whose edits live together.
+            folder: Where outcomes go.
+            name: Under which name.
+            what: The stage's name.
+            finished: How many tests are on record; in sequential editing each case has two.
+            look: Called once for each group, while all its edits live.
         """
         sequential = self.suite.protocol == "sequential" and name != BASE
         steps_of = protocol.sequential if sequential else protocol.batch
         detached = protocol.method.detached
-        with self.progress(what, len(self.asked)) as advance:
-            advance(sum(case.id in finished for case in self.asked))
+        with self.progress(what, len(self.asked) * (2 if sequential else 1)) as advance:
+            advance(finished)
             waiting: list[Work] = []
             for group in groups:
                 with closing(steps_of(group)) as steps:
                     for planned in steps:
                         failures = [w.outcome for w in planned if isinstance(w, Failure)]
                         folder.append(name, failures)
-                        advance(sum(outcome.after == "end" for outcome in failures))
+                        advance(len(failures))
                         waiting += [w for w in planned if isinstance(w, Work)]
                         if not detached:
                             self.answerer.forget()  # the weights are others than they were
@@ -347,7 +355,7 @@ class _Stages:
         for chunk in _chunks(works):
             outcomes = judge(chunk, self.suite, self.answerer)
             folder.append(name, outcomes)
-            advance(sum(outcome.after == "end" for outcome in outcomes))
+            advance(len(outcomes))
 
     # -- one query at a time ---------------------------------------------------------------------
 
@@ -427,6 +435,7 @@ class _Stages:
             "limit": self.job.limit,
             "k": list(self.suite.k),
             "protocol": self.suite.protocol,
+            "batch_size": self.suite.batch_size,
             "command": manifest["command"],
             "started": manifest["started"],
             "finished": _now(),

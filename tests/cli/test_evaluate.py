@@ -145,8 +145,9 @@ def test_edits_in_the_weights_by_settings_of_ones_own(place):
         "--sequential --batch-size 2 --alone 1 --max-tokens 3 --hparams memit.toml --completion"
     )
     assert result.method_settings["hparams"]["layers"] == [0]
-    assert (result.model.form, result.protocol) == ("completion", "sequential")
+    assert (result.model.form, result.way) == ("completion", "sequential, 2 cases at a time")
     assert "neutral.perplexity" in done.stdout
+    assert "tiny0 in completion form" in done.stdout
     assert "completion form" in (out / "report.md").read_text()
 
 

@@ -183,7 +183,7 @@ def facts(result: Result) -> list[tuple[str, str]]:
         ("data SHA-256", result.data.sha256),
         ("data source", result.data.source),
         ("live edits (k)", ", ".join(result.k)),
-        ("protocol", result.protocol),
+        ("protocol", result.way),
         ("limit", f"the first {result.limit:,} cases" if result.limit is not None else ""),
         ("seed", str(result.seed)),
         ("code", result.code),
