@@ -64,6 +64,7 @@ def watching(*, inside: bool = False) -> Iterator[Callable[[str, int, int], None
                 stack.close()
                 now, reached = (what, of), 0
                 advance = stack.enter_context(stage(what.capitalize(), of, inside=inside))
+                advance(0)  # nothing is on record from before
             advance(done - reached)
             reached = done
             if done >= of:

@@ -364,7 +364,7 @@ def test_lines_tell_rate_and_time_left_of_what_is_new(monkeypatch, capsys):
             for seconds, done in ((5, 1), (40, 2), (1, 3)):
                 now[0] += seconds if what == "layers" else 1
                 watch(what, done, 3)
-    assert capsys.readouterr().err.splitlines() == ["Layers: 2/3, 0.03/s, 40 s left"]
+    assert capsys.readouterr().err.splitlines() == ["Layers: 2/3, 0.05/s, 20 s left"]
     assert lines == [
         "memory, k=all: 80/100, 0.50/s, 40 s left",
         "memory, k=all: 100/100, 0.80/s",

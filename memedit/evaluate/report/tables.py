@@ -18,7 +18,7 @@ _TITLES = {
     "generation": "Headline: what the model says (greedy generation)",
     "teacher-forced": "Teacher-forced: the right answer is shown to the model",
     "routing": "Routing",
-    "neutral": "Neutral texts: what edits in the weights do to all other language",
+    "neutral": "Neutral texts: what edits in the weights do besides",
     "efficiency": "Efficiency",
     "other": "Other figures",
 }
