@@ -44,6 +44,11 @@ class Method:
     _compute: Callable[..., Delta]
     _compute_each: Callable[..., list[Delta]] | None = None
 
+    @property
+    def batches(self) -> bool:
+        """Whether :meth:`compute_each` takes less time than one edit after the other."""
+        return self._compute_each is not None
+
     def compute(
         self,
         model: Editable,

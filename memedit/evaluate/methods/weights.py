@@ -35,9 +35,9 @@ class WeightEditing(Unedited):
     is how ES, PS and NS are published (Meng et al. 2022, arXiv 2202.05262, section 3.4).
 
     The edits of one :meth:`apply` are written together, on top of those that live. Edits that
-    :meth:`prepare` says will live alone are computed many at a time, which gives the same weights
-    up to rounding; the first of them then takes the time of all. What was computed for the last
-    group is kept, so that it can be applied again.
+    :meth:`prepare` says will live alone are computed many at a time where the method has a way to,
+    which gives the same weights up to rounding; the first of them then takes the time of all. What
+    was computed for the last group is kept, so that it can be applied again.
 
     Args:
         model: A local model.
@@ -85,7 +85,8 @@ class WeightEditing(Unedited):
 
     def prepare(self, groups: Sequence[Sequence[Edit]]) -> None:
         """Reads the second moments, and takes note of the edits that will live alone."""
-        self._coming = {group[0].id: group[0] for group in groups if len(group) == 1}
+        alone = [group[0] for group in groups if len(group) == 1 and self.method.batches]
+        self._coming = {edit.id: edit for edit in alone}
         self._alone.clear()
         wanted = getattr(self.hparams, "moments", None)
         if isinstance(wanted, MomentSettings):

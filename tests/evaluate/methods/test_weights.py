@@ -138,6 +138,15 @@ def test_edits_that_live_alone_are_computed_together(made, monkeypatch, name):
     assert (counted.each, counted.together) == ([3], [1])
 
 
+def test_a_method_that_gains_nothing_computes_each_when_it_is_due(made, monkeypatch):
+    method = made("ft-m")
+    counted = Counted(method, monkeypatch)
+    method.prepare([[edit] for edit in EDITS])
+    method.apply(EDITS[:1])
+    method.revert()
+    assert (counted.each, counted.together) == ([], [1])
+
+
 def test_where_edits_cannot_be_computed_together_each_has_its_own_error(made, monkeypatch):
     method = made("rome")
 
