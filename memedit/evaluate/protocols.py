@@ -80,6 +80,7 @@ class Protocol:
         self._live: set[str] = set()  # ids of the edits that have been applied
         self._facts: set[str] = set()  # ids of the facts that lie beside them
         self._refused: dict[str, str] = {}
+        self._ahead: dict[str, float] = {}  # seconds spent on edits before they are applied
 
     def batch(self, group: Sequence[Case]) -> Steps:
         """All edits of the group, then every query."""
@@ -106,6 +107,16 @@ class Protocol:
             yield self._planned(group, live, "end", seconds)
 
     # -- edits -----------------------------------------------------------------------------------
+
+    def ahead(self, groups: Sequence[Sequence[Case]]) -> None:
+        """Lets the method compute those groups together that are a single edit."""
+        if self.suite.setting != "end-to-end":  # facts lie beside every edit
+            return
+        alone = [group[0].edits[0] for group in groups if [len(c.edits) for c in group] == [1]]
+        started = time.perf_counter()
+        self.method.ahead(alone)
+        seconds = time.perf_counter() - started
+        self._ahead = {edit.id: seconds / len(alone) for edit in alone}
 
     def portions(self, group: Sequence[Case]) -> list[Sequence[Case]]:
         """The cases of a group whose edits are applied together in sequential editing, in order."""
@@ -152,7 +163,8 @@ class Protocol:
         for edit_id, reason in refused.items():
             log.warning("edit %s was refused: %s", edit_id, reason)
         self._apply_edits([edit for edit in new if edit.id not in refused])
-        return time.perf_counter() - started
+        spent = sum(self._ahead.pop(edit.id, 0.0) for edit in new)
+        return time.perf_counter() - started + spent
 
     def refusal(self, case: Case) -> str | None:
         """Why one of the case's edits is not live; None where all are."""

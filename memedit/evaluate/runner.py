@@ -60,6 +60,7 @@ from memedit.match import states
 CHUNK = 512
 CONDITION_TOKENS = 24
 BASE_GROUP = 256  # cases
+AHEAD = 64  # groups of edits
 
 log = logging.getLogger(__name__)
 
@@ -285,7 +286,7 @@ class _Stages:
         finished = sum((case.id, after) in done for case in self.asked for after in tests)
         open_ = [g for g in groups if any(not protocol.done(c.id, a) for c in g for a in tests)]
         if open_:
-            self._prepare(open_)
+            self.job.method.prepare()
         before = read_unedited(self.job.method, self.job.model) if open_ else None
 
         def look(group: Sequence[Case]) -> None:
@@ -294,11 +295,7 @@ class _Stages:
                 self.folder.append_lines(NEUTRAL, [read.to_dict()])
 
         what = f"{self.job.method.name}, k={k}"
-        self._run(protocol, open_, self.folder, name, what, finished, look)
-
-    def _prepare(self, groups: Iterable[Sequence[Case]]) -> None:
-        edits = [[edit for case in group for edit in case.edits] for group in groups]
-        self.job.method.prepare(edits)
+        self._run(protocol, _ahead(open_, protocol), self.folder, name, what, finished, look)
 
     def _base_conditions(self, case: Case) -> list[bool | None]:
         outcome = self.base_outcomes[case.id]
@@ -368,7 +365,6 @@ class _Stages:
         each = sum(map(self._queries, self.asked)) / len(self.asked)
         wanted = math.ceil(self.job.alone / max(each, 1.0))
         chosen = sampled(groups, wanted, self.job.seed, without=self.passed_over)
-        self._prepare(group for group, _ in chosen)
         with self.progress("one at a time", sum(len(cases) for _, cases in chosen)) as advance:
             for group, cases in chosen:
                 places = {
@@ -462,6 +458,14 @@ def _unique(cases: Iterable[Case]) -> list[Case]:
         n = seen[case.id]
         unique.append(case if n == 1 else replace(case, id=f"{case.id}#{n}"))
     return unique
+
+
+def _ahead(groups: Sequence[Sequence[Case]], protocol: Protocol) -> Iterator[Sequence[Case]]:
+    """The groups, some at a time let ahead."""
+    for start in range(0, len(groups), AHEAD):
+        some = groups[start : start + AHEAD]
+        protocol.ahead(some)
+        yield from some
 
 
 def _after(work: Work | Failure) -> str:

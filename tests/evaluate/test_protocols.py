@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from memedit.edit import Edit
@@ -140,6 +142,23 @@ def test_what_a_method_refuses_beforehand_is_never_applied(cases):
     assert lived(works[0])[0] == {"zsre-1", "zsre-3"}
     [works] = protocol(method).batch(cases[1:2])
     assert [type(work) for work in works] == [Failure]
+
+
+def test_what_was_done_ahead_is_charged_to_its_edits(cases):
+    class Early(Everything):
+        def ahead(self, edits):
+            self.early = [edit.subject for edit in edits]
+            time.sleep(0.2)
+
+    method = Early(Told())
+    ways = protocol(method)
+    ways.ahead([cases[:1], cases[1:2], cases[2:4]])
+    assert method.early == ["Ys", "Vineta"]  # two that live together are not alone
+    [[one]], [[other]], [late] = (
+        list(ways.batch(group)) for group in (cases[:1], cases[1:2], cases[2:4])
+    )
+    assert one.edit_seconds > 0.1 and other.edit_seconds > 0.1
+    assert all(work.edit_seconds < 0.1 for work in late)
 
 
 def test_a_sequence_that_was_stopped_applies_all_and_asks_the_rest(cases):

@@ -61,12 +61,13 @@ class Method(Protocol):
     def settings(self) -> dict[str, Any]:
         """What decides its answers beside the model: JSON-ready, part of a run's key."""
 
-    def prepare(self, groups: Sequence[Sequence[Edit]]) -> None:
-        """Does what is worth doing once before edits are applied, and is no edit's own cost.
+    def prepare(self) -> None:
+        """Does what has to be done once before edits are applied, and is no edit's own cost."""
 
-        Args:
-            groups: The edits that will be applied next, those that live together in one group;
-                every group is reverted before the next.
+    def ahead(self, edits: Sequence[Edit]) -> None:
+        """Does what can be done for many edits at once that will each be applied alone.
+
+        Nothing is live then, nor afterwards. What it takes is those edits' own cost.
         """
 
     def refusals(self, edits: Sequence[Edit]) -> dict[str, str]:

@@ -49,7 +49,10 @@ class InContext:
         self._edits: list[Edit] = []
         self._vectors: Vectors = np.zeros((0, encoder.dimension), dtype=np.float32)
 
-    def prepare(self, groups: Sequence[Sequence[Edit]]) -> None:
+    def prepare(self) -> None:
+        """Does nothing."""
+
+    def ahead(self, edits: Sequence[Edit]) -> None:
         """Does nothing."""
 
     def refusals(self, edits: Sequence[Edit]) -> dict[str, str]:

@@ -60,7 +60,10 @@ class MemoryPipeline:
             "adapter": self.edited.role.adapter,
         }
 
-    def prepare(self, groups: Sequence[Sequence[Edit]]) -> None:
+    def prepare(self) -> None:
+        """Does nothing."""
+
+    def ahead(self, edits: Sequence[Edit]) -> None:
         """Does nothing."""
 
     def refusals(self, edits: Sequence[Edit]) -> dict[str, str]:

@@ -26,7 +26,10 @@ class Unedited:
         self.model = model
         self.settings: dict[str, Any] = {}
 
-    def prepare(self, groups: Sequence[Sequence[Edit]]) -> None:
+    def prepare(self) -> None:
+        """Does nothing."""
+
+    def ahead(self, edits: Sequence[Edit]) -> None:
         """Does nothing."""
 
     def refusals(self, edits: Sequence[Edit]) -> dict[str, str]:

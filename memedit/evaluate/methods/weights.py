@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import itertools
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,8 +23,6 @@ from memedit.settings import home
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 64  # edits that are each applied alone, computed together
-
 
 class WeightEditing(Unedited):
     """The base model with edits in its weights, asked exactly as the base model is.
@@ -34,10 +31,10 @@ class WeightEditing(Unedited):
     turn, and continuations are scored after the bare query as plain text without chat turns, which
     is how ES, PS and NS are published (Meng et al. 2022, arXiv 2202.05262, section 3.4).
 
-    The edits of one :meth:`apply` are written together, on top of those that live. Edits that
-    :meth:`prepare` says will live alone are computed many at a time where the method has a way to,
-    which gives the same weights up to rounding; the first of them then takes the time of all. What
-    was computed for the last group is kept, so that it can be applied again.
+    The edits of one :meth:`apply` are written together, on top of those that live. Those that will
+    each live alone are computed many at a time where the method has a way to, which gives the same
+    weights up to rounding. What was computed for the last group is kept, so that it can be applied
+    again.
 
     Args:
         model: A local model.
@@ -80,19 +77,32 @@ class WeightEditing(Unedited):
         # The deltas of the last group, by the ids of all edits that they and those below them make.
         self._made: dict[tuple[tuple[str, ...], ...], Delta] = {}
         self._live: tuple[tuple[str, ...], ...] = ()  # the ids of each call of apply
-        self._coming: dict[str, Edit] = {}  # edits that will live alone
-        self._alone: dict[str, Delta] = {}  # and those of them that have been computed
+        self._alone: dict[str, Delta] = {}  # of edits that will live alone, by their ids
 
-    def prepare(self, groups: Sequence[Sequence[Edit]]) -> None:
-        """Reads the second moments, and takes note of the edits that will live alone."""
-        alone = [group[0] for group in groups if len(group) == 1 and self.method.batches]
-        self._coming = {edit.id: edit for edit in alone}
-        self._alone.clear()
+    def prepare(self) -> None:
+        """Reads the second moments."""
         wanted = getattr(self.hparams, "moments", None)
         if isinstance(wanted, MomentSettings):
             told = functools.partial(self.watch, "second moments") if self.watch else None
             with self.engine.using(None):
                 self.moments.of(self.editable, layers_of(self.hparams), wanted, told)
+
+    def ahead(self, edits: Sequence[Edit]) -> None:
+        """Computes the delta of each edit alone, where that is quicker together."""
+        self._alone.clear()
+        refused = self.refusals(edits)
+        good = list({edit.id: edit for edit in edits if edit.id not in refused}.values())
+        if not self.method.batches or len(good) < 2:
+            return
+        try:
+            with self.engine.using(None):
+                deltas = self.method.compute_each(
+                    self.editable, good, self.hparams, **self._given()
+                )
+        except BakeError as error:  # about one of them; computed by itself, each has its own
+            log.info("%d edits are computed one at a time: %s", len(good), error.message)
+            return
+        self._alone = dict(zip((edit.id for edit in good), deltas, strict=True))
 
     def refusals(self, edits: Sequence[Edit]) -> dict[str, str]:
         """Edits that weights cannot hold, and those that the tokenizer cannot align."""
@@ -133,27 +143,9 @@ class WeightEditing(Unedited):
     # -- internal --------------------------------------------------------------------------------
 
     def _computed(self, edits: Sequence[Edit]) -> Delta:
-        if len(edits) == 1 and not self._live:
-            if edits[0].id in self._coming:
-                self._compute_alone(edits[0])
-            if edits[0].id in self._alone:
-                return self._alone.pop(edits[0].id)
+        if len(edits) == 1 and not self._live and edits[0].id in self._alone:
+            return self._alone.pop(edits[0].id)
         return self.method.compute(self.editable, edits, self.hparams, **self._given())
-
-    def _compute_alone(self, edit: Edit) -> None:
-        """Computes the delta of an edit that lives alone, with those of the edits after it."""
-        after = itertools.dropwhile(lambda one: one.id != edit.id, self._coming.values())
-        chosen = list(itertools.islice(after, AT_ONCE))
-        for one in chosen:
-            del self._coming[one.id]
-        refused = self.refusals(chosen)
-        good = [one for one in chosen if one.id not in refused]
-        try:
-            deltas = self.method.compute_each(self.editable, good, self.hparams, **self._given())
-        except BakeError as error:  # about one of them; computed by itself, each has its own
-            log.info("%d edits are computed one at a time: %s", len(good), error.message)
-            deltas = []
-        self._alone = dict(zip((one.id for one in good), deltas, strict=False))
 
     def _given(self) -> dict[str, Any]:
         return {"moments": self.moments, "seed": self.seed, "watch": self.watch}

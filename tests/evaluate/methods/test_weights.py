@@ -126,13 +126,13 @@ def test_edits_that_live_alone_are_computed_together(made, monkeypatch, name):
         apart.revert()
     method = made(name)
     counted = Counted(method, monkeypatch)
-    method.prepare([[edit] for edit in EDITS])
+    method.ahead(EDITS)
     for edit, wanted in zip(EDITS, expected, strict=True):
         method.apply([edit])
         assert torch.allclose(weights(method), wanted, atol=1e-3)
         method.revert()
     assert (counted.each, counted.together) == ([3], [])
-    # One that is not foreseen, and one that comes again, are computed by themselves.
+    # One that comes again is computed by itself.
     method.apply([EDITS[0]])
     method.revert()
     assert (counted.each, counted.together) == ([3], [1])
@@ -141,7 +141,7 @@ def test_edits_that_live_alone_are_computed_together(made, monkeypatch, name):
 def test_a_method_that_gains_nothing_computes_each_when_it_is_due(made, monkeypatch):
     method = made("ft-m")
     counted = Counted(method, monkeypatch)
-    method.prepare([[edit] for edit in EDITS])
+    method.ahead(EDITS)
     method.apply(EDITS[:1])
     method.revert()
     assert (counted.each, counted.together) == ([], [1])
@@ -154,7 +154,7 @@ def test_where_edits_cannot_be_computed_together_each_has_its_own_error(made, mo
         raise BakeError("edit 'Vineta': its key ...")
 
     monkeypatch.setattr(type(method.method), "compute_each", fail)
-    method.prepare([[edit] for edit in EDITS])
+    method.ahead(EDITS)
     method.apply(EDITS[:1])
     method.revert()
 
@@ -218,7 +218,7 @@ def test_settings_seed_and_what_was_read_decide_the_key(made, tmp_path):
 def test_progress_is_told(made):
     told = set()
     method = made(watch=lambda what, done, of: told.add((what, of)))
-    method.prepare([EDITS])
+    method.prepare()
     assert [what for what, _ in told] == ["second moments"]
     method.apply(EDITS)
     assert ("target vectors", 3) in told
