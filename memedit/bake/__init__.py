@@ -37,7 +37,7 @@ from memedit.bake.contexts import refusals
 from memedit.bake.delta import Delta, LowRank, merge
 from memedit.bake.delta_file import load_delta, save_delta
 from memedit.bake.editable import Editable
-from memedit.bake.methods import Method, get_method, method_names
+from memedit.bake.methods import Method, get_method, layers_of, method_names
 from memedit.bake.moments import Moments
 from memedit.bake.peft_export import export_peft
 from memedit.bake.settings import load_settings
@@ -50,6 +50,7 @@ __all__ = [
     "Moments",
     "export_peft",
     "get_method",
+    "layers_of",
     "load_delta",
     "load_settings",
     "merge",

@@ -12,21 +12,20 @@ stays; what earlier batches wrote is protected by the second term.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from torch import Tensor
 
-from memedit.bake.contexts import PrefixSettings, new_delta, prepare
+from memedit.bake.contexts import new_delta, prepare
 from memedit.bake.delta import Delta
-from memedit.bake.memit import check_layers
 from memedit.bake.memory import within_memory
 from memedit.bake.methods import Watch
-from memedit.bake.moments import Moments, MomentSettings
+from memedit.bake.moments import Moments
 from memedit.bake.solve import null_space, weight_for
-from memedit.bake.spread import check_adds_up, find_goal, write
-from memedit.bake.targets import TargetSettings
+from memedit.bake.spread import SpreadSettings, check_adds_up, find_goal, write
 from memedit.edit import Edit
 
 if TYPE_CHECKING:
@@ -35,14 +34,10 @@ if TYPE_CHECKING:
 _KEYS = "keys:"
 
 
-class Settings(BaseModel):
+class Settings(SpreadSettings):
     """AlphaEdit's settings.
 
     Args:
-        layers: The layers whose down-projections are changed, ascending.
-        target: How the vectors are optimised.
-        prefixes: What the keys are averaged over.
-        moments: How C is read.
         null_below: A direction belongs to the null space where C's eigenvalue is less, as
             published; it depends on how large a model's activations are.
         null_energy: Instead of it, the share of C's trace that the null space may hold.
@@ -50,12 +45,6 @@ class Settings(BaseModel):
         share: Instead of it, the share of its residual that a lone edit is to get in a layer.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    layers: tuple[int, ...] = Field(min_length=1)
-    target: TargetSettings
-    prefixes: PrefixSettings
-    moments: MomentSettings = MomentSettings()
     null_below: float | None = Field(None, gt=0)
     null_energy: float | None = Field(None, gt=0, lt=1)
     weight: float | None = Field(None, gt=0)
@@ -63,7 +52,6 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _check(self) -> Settings:
-        check_layers(self.layers)
         if (self.null_below is None) == (self.null_energy is None):
             raise ValueError("give either null_below or null_energy, and not both")
         if (self.weight is None) == (self.share is None):
@@ -95,7 +83,7 @@ def compute(
         settings.moments,
         below=settings.null_below,
         energy=settings.null_energy or 0.0,
-        progress=lambda n, of: watch("second moments", n, of),
+        progress=partial(watch, "second moments"),
     )
     goal = find_goal(model, prepared, layer, ["block_out"], target, watch)
 

@@ -10,59 +10,42 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from torch import Tensor
 
-from memedit.bake.contexts import PrefixSettings, Prepared, new_delta, prepare
+from memedit.bake.contexts import Prepared, new_delta, prepare
 from memedit.bake.delta import Delta
 from memedit.bake.memory import within_memory
 from memedit.bake.methods import Watch
-from memedit.bake.moments import Moments, MomentSettings
+from memedit.bake.moments import Moments
 from memedit.bake.solve import least_squares, solve_symmetric, weight_for, with_ridge
-from memedit.bake.spread import Goal, Solve, check_adds_up, find_goal, write
-from memedit.bake.targets import TargetSettings
+from memedit.bake.spread import Goal, Solve, SpreadSettings, check_adds_up, find_goal, write
 from memedit.edit import Edit
 
 if TYPE_CHECKING:
     from memedit.bake.editable import Editable
 
 
-class Settings(BaseModel):
+class Settings(SpreadSettings):
     """MEMIT's settings.
 
     Args:
-        layers: The layers whose down-projections are changed, ascending.
-        target: How the vectors are optimised.
-        prefixes: What the keys are averaged over.
-        moments: How C is read.
         moment_weight: lambda, as published; it does not carry over from model to model.
         share: Instead of it, the share of its residual that a lone edit is to get in a layer;
             see :func:`~memedit.bake.solve.weight_for`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    layers: tuple[int, ...] = Field(min_length=1)
-    target: TargetSettings
-    prefixes: PrefixSettings
-    moments: MomentSettings = MomentSettings()
     moment_weight: float | None = Field(None, gt=0)
     share: float | None = Field(None, gt=0, lt=1)
 
     @model_validator(mode="after")
     def _check(self) -> Settings:
-        check_layers(self.layers)
         if (self.moment_weight is None) == (self.share is None):
             raise ValueError("give either moment_weight or share, and not both")
         return self
-
-
-def check_layers(layers: Sequence[int]) -> None:
-    """Raises a ValueError unless layers ascend from zero or later."""
-    if list(layers) != sorted(set(layers)) or layers[0] < 0:
-        raise ValueError(f"layers: {list(layers)} must be ascending numbers from 0 on")
 
 
 def compute(
@@ -108,9 +91,7 @@ def _find(
     target = within_memory(model, prepared, settings.layers, settings.target)
     layer = settings.layers[-1]
     check_adds_up(model, prepared.texts[0][0].ids, layer)
-    found = moments.of(
-        model, settings.layers, settings.moments, lambda n, of: watch("second moments", n, of)
-    )
+    found = moments.of(model, settings.layers, settings.moments, partial(watch, "second moments"))
     goal = find_goal(model, prepared, layer, ["block_out"], target, watch)
     return prepared, goal, closed_form(found, settings.moments.ridge, settings)
 

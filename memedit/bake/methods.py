@@ -44,6 +44,11 @@ class Method:
     _compute: Callable[..., Delta]
     _compute_each: Callable[..., list[Delta]] | None = None
 
+    @property
+    def batches(self) -> bool:
+        """Whether :meth:`compute_each` takes less time than one edit after the other."""
+        return self._compute_each is not None
+
     def compute(
         self,
         model: Editable,
@@ -101,12 +106,19 @@ class Method:
                 f"settings: {self.name} takes its own, not a {type(settings).__name__}.",
                 hint=f"Read them with load_settings({self.name!r}, ...).",
             )
-        given = getattr(settings, "layers", None) or (getattr(settings, "layer", 0),)
-        if max(given) >= len(model.blocks):
+        last = max(layers_of(settings), default=0)
+        if last >= len(model.blocks):
             raise BakeError(
-                f"layers: there is no layer {max(given)}; the model has {len(model.blocks)}.",
+                f"layers: there is no layer {last}; the model has {len(model.blocks)}.",
                 hint="Give settings made for this model.",
             )
+
+
+def layers_of(settings: Any) -> tuple[int, ...]:
+    """The layers whose down-projections a method with these settings changes."""
+    if (layer := getattr(settings, "layer", None)) is not None:
+        return (layer,)
+    return tuple(getattr(settings, "layers", ()))
 
 
 def method_names() -> list[str]:

@@ -58,6 +58,9 @@ class Moments:
             model itself writes.
         seed: Decides the texts the model writes.
 
+    Attributes:
+        source: What is read, as results name it.
+
     Raises:
         BakeError: There is no such corpus.
     """
@@ -73,7 +76,7 @@ class Moments:
         self.folder = folder
         self.corpus = corpus
         self.seed = seed
-        self._source = f"own:{seed}" if corpus is None else f"text:{sha256_of(corpus)}"
+        self.source = f"own:{seed}" if corpus is None else f"text:{sha256_of(corpus)}"
         self._held: dict[str, Tensor] = {}
 
     def of(
@@ -211,7 +214,7 @@ class Moments:
 
     def _key(self, model: Editable, layer: int, settings: MomentSettings) -> str:
         # The ridge is added on use.
-        what = [model.base, layer, self._source, settings.per_width, settings.window, ROWS]
+        what = [model.base, layer, self.source, settings.per_width, settings.window, ROWS]
         return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:16]
 
     def _load(self, key: str) -> tuple[Tensor, int] | None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from memedit.bake.contexts import new_delta, prepare
@@ -44,9 +45,7 @@ def compute(
     """See :class:`~memedit.bake.methods.Method` and, for figures, :func:`.spread.write`."""
     prepared = prepare(model, edits, settings.prefixes, seed=seed)
     target = within_memory(model, prepared, settings.layers, settings.target)
-    found = moments.of(
-        model, settings.layers, settings.moments, lambda n, of: watch("second moments", n, of)
-    )
+    found = moments.of(model, settings.layers, settings.moments, partial(watch, "second moments"))
     parts: tuple[Part, ...] = ("attn_out", "mlp_out")
     goal = find_goal(model, prepared, settings.layers[-1], parts, target, watch)
     solve = closed_form(found, settings.moments.ridge, settings)

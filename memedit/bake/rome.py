@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -29,7 +30,7 @@ from memedit.bake.memory import within_memory
 from memedit.bake.methods import Watch
 from memedit.bake.moments import Moments, MomentSettings
 from memedit.bake.reading import Site
-from memedit.bake.solve import rank_one, with_ridge
+from memedit.bake.solve import directions, with_ridge
 from memedit.bake.targets import TargetSettings, optimise
 from memedit.edit import Edit
 from memedit.errors import BakeError
@@ -139,8 +140,10 @@ def _updates(
     key_site, value_site = Site(layer, "mlp_in"), Site(layer, "mlp_out")
     read = prepared.read(model, [key_site, value_site])
     keys, sizes = read[key_site], read[value_site].norm(dim=1)
-    for edit, key in zip(prepared.edits, keys, strict=True):
-        _check_key(edit, key, moment, settings.least_cosine)
+    units, along = directions(moment, keys.T)
+    cosines = along / keys.norm(dim=1)
+    for edit, cosine in zip(prepared.edits, cosines.tolist(), strict=True):
+        _check_cosine(edit, cosine, settings.least_cosine)
     found = optimise(
         model,
         prepared.wanted([[size] for size in sizes.tolist()]),
@@ -151,24 +154,22 @@ def _updates(
     )
     updates = []
     for i, delta in enumerate(found.vectors["mlp_out"].double()):
-        up, down, along = rank_one(moment, keys[i], delta)
+        left = delta / along[i]  # Lambda
         updates.append(
             Update(
-                change=LowRank.of(up[:, None], down[None]),
+                change=LowRank.of(left[:, None], units[:, i][None]),
                 loss=found.losses[i],
                 target_nll=found.target_nll[i],
                 steps=found.steps[i],
-                along=along,
-                cosine=along / float(keys[i].norm()),
+                along=float(along[i]),
+                cosine=float(cosines[i]),
                 relative=float(delta.norm()) / float(sizes[i]),
             )
         )
     return updates
 
 
-def _check_key(edit: Edit, key: Tensor, moment: Tensor, least: float) -> None:
-    _, _, along = rank_one(moment, key, key)
-    cosine = along / float(key.norm())
+def _check_cosine(edit: Edit, cosine: float, least: float) -> None:
     if not cosine >= least:
         raise BakeError(
             f"edit {edit.id!r}: its key has a cosine of {cosine:.2g} with the update's direction, "
@@ -179,9 +180,7 @@ def _check_key(edit: Edit, key: Tensor, moment: Tensor, least: float) -> None:
 
 def _moment(model: Editable, settings: Settings, moments: Moments, watch: Watch) -> Tensor:
     layer = settings.layer
-    found = moments.of(
-        model, [layer], settings.moments, lambda done, of: watch("second moments", done, of)
-    )
+    found = moments.of(model, [layer], settings.moments, partial(watch, "second moments"))
     device = model.weight(model.blocks.mlp_out_path(layer)).device
     return with_ridge(found[layer].to(device), settings.moments.ridge)
 

@@ -26,25 +26,24 @@ def solve_symmetric(matrix: Tensor, right: Tensor) -> Tensor:
     return torch.cholesky_solve(right, factor)
 
 
-def rank_one(moment: Tensor, key: Tensor, change: Tensor) -> tuple[Tensor, Tensor, float]:
-    """ROME's update (Meng et al. 2022, arXiv 2202.05262, equation 2).
+def directions(moment: Tensor, keys: Tensor) -> tuple[Tensor, Tensor]:
+    """The right sides of ROME's updates (Meng et al. 2022, arXiv 2202.05262, equation 2).
 
     ``W' = W + Lambda (C^-1 k*)^T`` with ``Lambda = (v* - W k*) / ((C^-1 k*)^T k*)``: among all
-    W' with ``W' k* = v*`` the one that changes the values of the keys behind C least.
+    W' with ``W' k* = v*`` the one that changes the values of the keys behind C least. With u, the
+    unit vector along C^-1 k*, it is ``W + (v* - W k*) / (k*^T u) u^T``.
 
     Args:
         moment: C.
-        key: k* ``[in]``.
-        change: v* - W k* ``[out]``.
+        keys: Each update's own k*; they are solved together and do not mix.
 
     Returns:
-        Lambda ``[out]``; u = C^-1 k* as a unit vector ``[in]``; and k*^T u, which Lambda is divided
-        by.
+        Each u as a column ``[in, edits]``, and k*^T u, which its v* - W k* is divided by,
+        ``[edits]``.
     """
-    direction = solve_symmetric(moment, key[:, None])[:, 0]
-    direction = direction / direction.norm()
-    along = float(key @ direction)
-    return change / along, direction, along
+    units = solve_symmetric(moment, keys)
+    units = units / units.norm(dim=0)
+    return units, (keys * units).sum(0)
 
 
 def least_squares(moment: Tensor, weight: float, keys: Tensor) -> Tensor:

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch import Tensor
 
-from memedit.bake.contexts import Prepared
+from memedit.bake.contexts import PrefixSettings, Prepared
 from memedit.bake.delta import LowRank
+from memedit.bake.moments import MomentSettings
 from memedit.bake.reading import Part, Site, hooks, module_at, read_last
 from memedit.bake.targets import Found, TargetSettings, optimise
 from memedit.errors import BakeError
@@ -27,6 +29,31 @@ if TYPE_CHECKING:
 # Gives ``[edits, in]`` for a layer and its keys ``[in, edits]``; a weight's change is the residuals
 # ``[out, edits]`` times it.
 Solve = Callable[[int, Tensor], Tensor]
+
+
+class SpreadSettings(BaseModel):
+    """What the methods that spread have in common.
+
+    Args:
+        layers: The layers whose down-projections are changed, ascending.
+        target: How the vectors are optimised.
+        prefixes: What the keys are averaged over.
+        moments: How C is read.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    layers: tuple[int, ...] = Field(min_length=1)
+    target: TargetSettings
+    prefixes: PrefixSettings
+    moments: MomentSettings = MomentSettings()
+
+    @field_validator("layers")
+    @classmethod
+    def _ascend(cls, layers: tuple[int, ...]) -> tuple[int, ...]:
+        if list(layers) != sorted(set(layers)) or layers[0] < 0:
+            raise ValueError(f"{list(layers)} must be ascending numbers from 0 on")
+        return layers
 
 
 @dataclass(frozen=True)

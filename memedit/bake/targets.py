@@ -110,16 +110,20 @@ def optimise(
         layer: Where the vectors are added.
         parts: At which outputs of the layer.
         settings: How.
-        watch: Called with how many edits are done.
+        watch: Called after every step with how many edits' worth of steps is done.
     """
     # Edits of alike length share a batch, so that little is padding.
     order = sorted(range(len(wanted)), key=lambda i: max(len(text.ids) for text in wanted[i].texts))
     chunks = []
     for start in range(0, len(order), settings.at_once):
         chosen = [wanted[i] for i in order[start : start + settings.at_once]]
-        chunks.append(_optimise_chunk(model, chosen, layer, parts, settings))
-        if watch:
-            watch(min(start + settings.at_once, len(order)))
+
+        def step_done(step: int, start: int = start, size: int = len(chosen)) -> None:
+            if watch:
+                watch(start + size * step // settings.steps)
+
+        chunks.append(_optimise_chunk(model, chosen, layer, parts, settings, step_done))
+        step_done(settings.steps)
     back = [order.index(i) for i in range(len(order))]
     return Found(
         {part: torch.cat([chunk.vectors[part] for chunk in chunks])[back] for part in parts},
@@ -230,6 +234,7 @@ def _optimise_chunk(
     layer: int,
     parts: Sequence[Part],
     settings: TargetSettings,
+    step_done: Callable[[int], None],
 ) -> Found:
     objective = Objective(model, wanted, layer, parts, settings)
     device, dtype = objective.sizes.device, objective.sizes.dtype
@@ -251,6 +256,7 @@ def _optimise_chunk(
                 result[part][places] = state[part][0]
             if step == settings.steps - 1 or not going.any():
                 break
+            step_done(step + 1)
             grads = torch.autograd.grad(terms.loss.sum(), [vectors[part] for part in parts])
             for i, part in enumerate(parts):
                 _adam(state[part], grads[i], step + 1, settings.learning_rate)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +9,7 @@ import typer
 
 from memedit.cli import options, output
 from memedit.cli.session import session
-from memedit.cli.stages import stage
+from memedit.cli.stages import watching
 from memedit.errors import QueryError
 from memedit.settings import DEFAULT_MODEL, home
 
@@ -20,7 +18,6 @@ if TYPE_CHECKING:
 
     from memedit.baking.canaries import Harm
     from memedit.baking.report import BakeReport, UnbakeReport
-    from memedit.evaluate.runner import Advance
     from memedit.memory import BakeRecord
 
 
@@ -95,7 +92,7 @@ def bake(
         chat = _load(model)
         chosen = load_settings(method, engine_of(chat).model, source=settings)
         try:
-            with _stages() as watch:
+            with watching() as watch:
                 report = make.bake(
                     memory, chat, edits, how, chosen,
                     moments=Moments(home() / "moments", corpus), limits=limits, seed=seed,
@@ -152,7 +149,7 @@ def unbake(
     with session(ctx).memory() as memory:
         ids = [bake.id for bake in memory.bakes()] if all else bake_ids or []
         try:
-            with _stages() as watch:
+            with watching() as watch:
                 report = take_out(memory, ids, lambda: _load(model), watch=watch)
         except KeyboardInterrupt:
             output.note("Stopped. The bakes are as they were.")
@@ -176,26 +173,6 @@ def _load(name: str) -> BaseChatModel:
         )
     with output.working(f"Loading {name} ..."):
         return load.load_local_model(name)
-
-
-@contextlib.contextmanager
-def _stages() -> Iterator[Callable[[str, int, int], None]]:
-    """One stage on stderr for each thing that is done."""
-    with contextlib.ExitStack() as stack:
-        now: tuple[str, int] | None = None
-        reached = 0
-        advance: Advance | None = None
-
-        def watch(what: str, done: int, of: int) -> None:
-            nonlocal now, reached, advance
-            if now != (what, of) or advance is None or done < reached:
-                stack.close()
-                now, reached = (what, of), 0
-                advance = stack.enter_context(stage(what.capitalize(), of))
-            advance(done - reached)
-            reached = done
-
-        yield watch
 
 
 def _show(report: BakeReport) -> None:

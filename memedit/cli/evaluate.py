@@ -15,10 +15,14 @@ from memedit.cli.lm_eval import lm_eval
 from memedit.cli.options import BaseUrl, Json, Model
 from memedit.cli.output import as_json, note, table, working
 from memedit.cli.session import Commands
-from memedit.cli.stages import stage
+from memedit.cli.stages import stage, watching
+from memedit.errors import EvaluationError
 from memedit.settings import DEFAULT_MODEL, home
 
 if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+
+    from memedit.bake.methods import Watch
     from memedit.evaluate.report.result import Result
     from memedit.evaluate.runner import Job
     from memedit.evaluate.suite import Suite
@@ -84,8 +88,8 @@ def run(
         str,
         typer.Option(
             help="How edits are made: memory (memedit's pipeline), multihop (likewise, composed "
-            "questions taken apart), in-context (the nearest edit "
-            "before every question) or base (not at all)."
+            "questions taken apart), in-context (the nearest edit before every question), base "
+            "(not at all); or into a local model's weights: alphaedit, ft-m, memit, pmet or rome."
         ),
     ] = "memory",
     model: Model = DEFAULT_MODEL,
@@ -130,6 +134,14 @@ def run(
             help="Edit one case after the other, ask after each, and ask about all at the end.",
         ),
     ] = False,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="In sequential editing, apply the edits of so many cases together.",
+            show_default="the suite's",
+        ),
+    ] = None,
     setting: Annotated[
         Setting | None,
         typer.Option(
@@ -153,7 +165,22 @@ def run(
         int | None,
         typer.Option(min=1, help="Longest answer, in tokens.", show_default="the suite's"),
     ] = None,
+    hparams: Annotated[
+        str | None,
+        typer.Option(
+            help="Settings of a method that edits weights: a family's name or a TOML file.",
+            show_default="those for the model's family",
+        ),
+    ] = None,
     base_url: BaseUrl = None,
+    completion: Annotated[
+        bool,
+        typer.Option(
+            "--completion",
+            help="Let a local model go on from prompts as plain text, without chat turns, as "
+            "papers on editing weights do.",
+        ),
+    ] = False,
     dtype: Annotated[
         Number | None,
         typer.Option(help="A local model's number format.", show_default="as stored"),
@@ -171,20 +198,24 @@ def run(
         "limit": limit,
         "asked": asked,
         "sequential": sequential,
+        "batch_size": batch_size,
         "setting": setting,
         "seed": seed,
         "alone": alone,
         "max_tokens": max_tokens,
+        "hparams": hparams,
         "base_url": base_url,
+        "completion": completion,
         "dtype": dtype,
     }
     try:
-        chosen = _suite(suite, k, sequential, max_tokens, setting)
-        job = _job(suite, chosen, data, model, options)
-        try:
-            folder, result = _finished(job, out)
-        finally:
-            job.method.close()
+        chosen = _suite(suite, k, sequential, batch_size, max_tokens, setting)
+        with watching(inside=True) as watch:
+            job = _job(suite, chosen, data, model, options, watch)
+            try:
+                folder, result = _finished(job, out)
+            finally:
+                job.method.close()
         reports = recorded.write_reports(folder, result)
     except KeyboardInterrupt:
         note("Stopped. The same command goes on from here.")
@@ -220,7 +251,12 @@ app.command("lm-eval")(lm_eval)
 
 
 def _suite(
-    name: str, k: str | None, sequential: bool, max_tokens: int | None, setting: Setting | None
+    name: str,
+    k: str | None,
+    sequential: bool,
+    batch_size: int | None,
+    max_tokens: int | None,
+    setting: Setting | None,
 ) -> Suite:
     """The suite, changed as the options say."""
     from memedit.evaluate.suite import load_suite, parse_k
@@ -234,10 +270,17 @@ def _suite(
         changes["max_tokens"] = max_tokens
     if setting is not None:
         changes["setting"] = setting.value
-    return load_suite(name).model_copy(update=changes)
+    if batch_size is not None:
+        changes["batch_size"] = batch_size
+    suite = load_suite(name).model_copy(update=changes)
+    if batch_size is not None and suite.protocol != "sequential":
+        raise typer.BadParameter("--batch-size is for --sequential editing.")
+    return suite
 
 
-def _job(name: str, suite: Suite, data: str | None, model: str, options: dict[str, Any]) -> Job:
+def _job(
+    name: str, suite: Suite, data: str | None, model: str, options: dict[str, Any], watch: Watch
+) -> Job:
     """The job, with data and model loaded."""
     from memedit.evaluate.datasets import load_dataset
     from memedit.evaluate.methods import check_method, make_method
@@ -250,7 +293,15 @@ def _job(name: str, suite: Suite, data: str | None, model: str, options: dict[st
     with working(f"Loading {model} ..."):
         how = {"dtype": dtype.value} if dtype else {}
         chat = load_model(model, base_url=options["base_url"], **how)
-        method = make_method(options["method"], chat)
+        if options["completion"]:
+            chat = _going_on(chat)
+        method = make_method(
+            options["method"],
+            chat,
+            hparams=options["hparams"],
+            seed=options["seed"],
+            watch=watch,
+        )
     return Job(
         suite=suite,
         method=method,
@@ -263,6 +314,18 @@ def _job(name: str, suite: Suite, data: str | None, model: str, options: dict[st
         alone=options["alone"],
         command=_command(name, data=_data_name(data, found.path), **options),
     )
+
+
+def _going_on(model: BaseChatModel) -> BaseChatModel:
+    """The model without chat turns."""
+    from memedit.models.local import LocalChatModel
+
+    if not isinstance(model, LocalChatModel):
+        raise EvaluationError(
+            "completion: a model behind a server is only asked in chat turns.",
+            hint="Leave --completion out, or take a local model.",
+        )
+    return model.model_copy(update={"completion": True})
 
 
 def _finished(job: Job, out: Path | None) -> tuple[Path, Result]:
@@ -293,7 +356,7 @@ def _command(suite: str, **options: Any) -> str:
             continue
         words.append("--" + name.replace("_", "-"))
         if value is not True:
-            words.append(str(value))
+            words.append(Path(value).name if str(value).endswith(".toml") else str(value))
     return shlex.join(words)
 
 

@@ -47,19 +47,52 @@ def training(stack: ExitStack) -> Callable[[Steps], None]:
 
 
 @contextmanager
-def stage(what: str, total: int) -> Iterator[Advance]:
+def watching(*, inside: bool = False) -> Iterator[Callable[[str, int, int], None]]:
+    """Shows each thing that is done as a stage of its own, one after the other.
+
+    Args:
+        inside: Whether they are parts of another stage; see :func:`stage`.
+
+    Yields:
+        The function to call with what is being done, how much of it is done, and how much there is.
+    """
+    with ExitStack() as stack:
+        now: tuple[str, int] | None = None
+        reached = 0
+        advance: Advance | None = None
+
+        def watch(what: str, done: int, of: int) -> None:
+            nonlocal now, reached, advance
+            if now != (what, of) or advance is None or done < reached:
+                stack.close()
+                now, reached = (what, of), 0
+                advance = stack.enter_context(stage(what.capitalize(), of, inside=inside))
+                advance(0)  # nothing is on record from before
+            advance(done - reached)
+            reached = done
+            if done >= of:
+                stack.close()
+                now = None
+
+        yield watch
+
+
+@contextmanager
+def stage(what: str, total: int, *, inside: bool = False) -> Iterator[Advance]:
     """One stage of a run on stderr, with its rate and the time left.
 
     Args:
         what: What the stage is called.
         total: How many cases it has.
+        inside: Whether it is a part of another stage: then its bar goes when it is done, and in a
+            log it says something only where it takes long.
 
     Yields:
         The function to call with the number of cases just done.
     """
     console = stderr()
     if not console.is_terminal:
-        yield _Lines(what, total).advance
+        yield _Lines(what, total, brief=inside).advance
         return
     from rich.progress import (
         BarColumn,
@@ -85,7 +118,7 @@ def stage(what: str, total: int) -> Iterator[Advance]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console) as bar:
+    with Progress(*columns, console=console, transient=inside) as bar:
         task = bar.add_task(what, total=total)
         yield lambda done: bar.advance(task, done)
 
@@ -94,11 +127,12 @@ class _Lines:
     """Progress as lines: one when the stage is done, and one every half minute before.
 
     The runner first tells how many cases are on record from before; they say nothing about the
-    rate.
+    rate. Of a brief one that takes less than half a minute there is no line.
     """
 
-    def __init__(self, what: str, total: int) -> None:
+    def __init__(self, what: str, total: int, *, brief: bool = False) -> None:
         self.what, self.total, self.done = what, total, 0
+        self.brief = brief
         self.on_record: int | None = None
         self.started = self.told = time.monotonic()
 
@@ -109,7 +143,8 @@ class _Lines:
             self.started = time.monotonic()
         self.done += done
         now = time.monotonic()
-        if now - self.told < _SECONDS_BETWEEN_LINES and self.done < self.total:
+        last = self.done >= self.total and not self.brief
+        if now - self.told < _SECONDS_BETWEEN_LINES and not last:
             return
         self.told = now
         note(f"{self.what}: {self.done}/{self.total}{self._pace(now)}")

@@ -17,7 +17,7 @@ from memedit.evaluate.suite import Suite
 from memedit.models.local import LocalChatModel
 from memedit.text import spaced
 
-_Identity = tuple[int, str | None, tuple[str, ...]]
+_Identity = tuple[int, str | None, bool, tuple[str, ...]]
 _TextKey = tuple[_Identity, int, tuple[tuple[str, str], ...]]
 _ScoreKey = tuple[_Identity, str, str]
 
@@ -129,8 +129,8 @@ def can_score(model: BaseChatModel) -> bool:
 def _identity(model: BaseChatModel) -> _Identity:
     """Equal for models that answer alike."""
     if isinstance(model, LocalChatModel):
-        return id(model.engine), model.adapter, tuple(model.stop or ())
-    return id(model), None, ()
+        return id(model.engine), model.adapter, model.completion, tuple(model.stop or ())
+    return id(model), None, False, ()
 
 
 def _text_key(plan: Plan, max_tokens: int) -> _TextKey:

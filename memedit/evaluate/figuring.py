@@ -10,9 +10,18 @@ from typing import Any
 
 from memedit.errors import EvaluationError
 from memedit.evaluate.alone import Alone, alone_figures
-from memedit.evaluate.folder import ALONE, BASE, MANIFEST, RESULT, RunFolder, outcomes_name
+from memedit.evaluate.folder import (
+    ALONE,
+    BASE,
+    MANIFEST,
+    NEUTRAL,
+    RESULT,
+    RunFolder,
+    outcomes_name,
+)
 from memedit.evaluate.machine import code_version
 from memedit.evaluate.metrics import METRICS, Figure, by_relation, figures, reliability_bins
+from memedit.evaluate.neutral import neutral_figures
 from memedit.evaluate.outcome import Outcome
 from memedit.evaluate.report.plots import RELATION_METRICS
 from memedit.evaluate.report.result import Result
@@ -40,7 +49,11 @@ def figured(folder: RunFolder, suite: Suite, seed: int, peaks: dict[str, Figure]
     failed = {outcome.case for outcome in ends if outcome.failed is not None}
     # A case on which only the base failed would make the base look worse than it is.
     base = [o for o in recorded if o.failed is None or o.case in failed]
-    sweep = {k: _figures(found, base, suite, seed) for k, found in outcomes.items()}
+    neutral = folder.lines(NEUTRAL)
+    sweep = {
+        k: _figures(found, base, suite, seed) | neutral_figures(neutral, k)
+        for k, found in outcomes.items()
+    }
     sweep[largest] |= alone_figures(alone, ends) | peaks
     failures = [outcome for outcome in ends if outcome.failed is not None]
     return {

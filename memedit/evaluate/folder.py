@@ -3,6 +3,7 @@
     run.json                 what this run is, and its key; written first
     base.jsonl               the unedited model's outcomes, one case a line
     outcomes.k=100.jsonl     the method's outcomes with 100 edits live, one case a line
+    neutral.jsonl            neutral texts read with the edits of a group in the weights
     alone.jsonl              cases asked one query at a time
     result.json, report.md, report.html
 
@@ -27,6 +28,7 @@ MANIFEST = "run.json"
 RESULT = "result.json"
 BASE = "base"
 ALONE = "alone"
+NEUTRAL = "neutral"
 
 
 def outcomes_name(k: str) -> str:

@@ -89,18 +89,19 @@ def commit(folder: Path) -> str | None:
 
 
 def model_facts(model: BaseChatModel, name: str) -> dict[str, str | None]:
-    """Name, weight hash, number format and device of a model, as results record them.
+    """Name, weight hash, number format, device and form of a model, as results record them.
 
     A model behind a server has no hash: its name is all there is to know.
     """
     if not isinstance(model, LocalChatModel):
-        return {"name": name, "hash": None, "dtype": None, "device": None}
+        return {"name": name, "hash": None, "dtype": None, "device": None, "form": "chat"}
     network = model.engine.model
     return {
         "name": name,
         "hash": weights_fingerprint(network, salt=_format(model)),
         "dtype": str(network.dtype).removeprefix("torch."),
         "device": str(network.device),
+        "form": "completion" if model.completion else "chat",
     }
 
 

@@ -8,7 +8,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -25,7 +25,15 @@ from memedit.evaluate.answering import Answerer
 from memedit.evaluate.cases import Case, Malformed
 from memedit.evaluate.datasets import DataSet
 from memedit.evaluate.figuring import figured
-from memedit.evaluate.folder import ALONE, BASE, MANIFEST, RESULT, RunFolder, outcomes_name
+from memedit.evaluate.folder import (
+    ALONE,
+    BASE,
+    MANIFEST,
+    NEUTRAL,
+    RESULT,
+    RunFolder,
+    outcomes_name,
+)
 from memedit.evaluate.judging import Work, judge, reason_of
 from memedit.evaluate.machine import (
     code_version,
@@ -40,6 +48,7 @@ from memedit.evaluate.methods.unedited import Unedited
 from memedit.evaluate.metrics import (
     mean_figure,
 )
+from memedit.evaluate.neutral import read_edited, read_unedited
 from memedit.evaluate.outcome import Outcome
 from memedit.evaluate.protocols import Failure, Protocol, drawn, grouped
 from memedit.evaluate.report.result import Result
@@ -51,6 +60,7 @@ from memedit.match import states
 CHUNK = 512
 CONDITION_TOKENS = 24
 BASE_GROUP = 256  # cases
+AHEAD = 64  # groups of edits
 
 log = logging.getLogger(__name__)
 
@@ -197,7 +207,7 @@ class _Stages:
         identity = self.job.identity()
         for name in ("method", "seed", "limit", "asked", "alone"):
             del identity[name]
-        for name in ("k", "protocol", "name", "description"):
+        for name in ("k", "protocol", "batch_size", "name", "description"):
             del identity["suite"][name]
         shared = self.shared / f"base-{key_of(identity)}"
         # Another run on the same data may be at it; what it finds is found for this one too.
@@ -208,7 +218,8 @@ class _Stages:
             protocol = Protocol(
                 Unedited(self.job.model), self.suite, self._conditions, lambda *_: False
             )
-            self._run(protocol, self._unedited_groups(done), folder, BASE, done, "base")
+            finished = sum(case.id in done for case in self.asked)
+            self._run(protocol, self._unedited_groups(done), folder, BASE, "base", finished)
             wanted = {case.id for case in self.asked}
             outcomes = [o for o in folder.outcomes(BASE) if o.case in wanted]
         self.base_outcomes = {outcome.case: outcome for outcome in outcomes}
@@ -272,8 +283,19 @@ class _Stages:
             lambda case, after: case in self.passed_over or (case, after) in done,
         )
         groups = grouped(self.cases, k, self.job.seed)
-        finished = {case for case, after in done if after == "end"}
-        self._run(protocol, groups, self.folder, name, finished, f"{self.job.method.name}, k={k}")
+        finished = sum((case.id, after) in done for case in self.asked for after in tests)
+        open_ = [g for g in groups if any(not protocol.done(c.id, a) for c in g for a in tests)]
+        if open_:
+            self.job.method.prepare()
+        before = read_unedited(self.job.method, self.job.model) if open_ else None
+
+        def look(group: Sequence[Case]) -> None:
+            if before is not None:
+                read = read_edited(self.job.model, before, k, group)
+                self.folder.append_lines(NEUTRAL, [read.to_dict()])
+
+        what = f"{self.job.method.name}, k={k}"
+        self._run(protocol, _ahead(open_, protocol), self.folder, name, what, finished, look)
 
     def _base_conditions(self, case: Case) -> list[bool | None]:
         outcome = self.base_outcomes[case.id]
@@ -287,28 +309,41 @@ class _Stages:
         groups: Iterable[Sequence[Case]],
         folder: RunFolder,
         name: str,
-        finished: Container[str],
         what: str,
+        finished: int,
+        look: Callable[[Sequence[Case]], None] = lambda _: None,
     ) -> None:
-        """Answers what the protocol plans, and writes it as it comes."""
+        """Answers what the protocol plans, and writes it as it comes.
+
+        Args:
+            protocol: What is asked when.
+            groups: The cases whose edits live together.
+            folder: Where outcomes go.
+            name: Under which name.
+            what: The stage's name.
+            finished: How many tests are on record; in sequential editing each case has two.
+            look: Called once for each group, while all its edits live.
+        """
         sequential = self.suite.protocol == "sequential" and name != BASE
         steps_of = protocol.sequential if sequential else protocol.batch
         detached = protocol.method.detached
-        with self.progress(what, len(self.asked)) as advance:
-            advance(sum(case.id in finished for case in self.asked))
+        with self.progress(what, len(self.asked) * (2 if sequential else 1)) as advance:
+            advance(finished)
             waiting: list[Work] = []
             for group in groups:
                 with closing(steps_of(group)) as steps:
                     for planned in steps:
                         failures = [w.outcome for w in planned if isinstance(w, Failure)]
                         folder.append(name, failures)
-                        advance(sum(outcome.after == "end" for outcome in failures))
+                        advance(len(failures))
                         waiting += [w for w in planned if isinstance(w, Work)]
                         if not detached:
                             self.answerer.forget()  # the weights are others than they were
                         if not detached or _queries(waiting) >= CHUNK:
                             self._answer(waiting, folder, name, advance)
                             waiting = []
+                        if any(_after(work) == "end" for work in planned):
+                            look(group)
             self._answer(waiting, folder, name, advance)
 
     def _answer(
@@ -317,7 +352,7 @@ class _Stages:
         for chunk in _chunks(works):
             outcomes = judge(chunk, self.suite, self.answerer)
             folder.append(name, outcomes)
-            advance(sum(outcome.after == "end" for outcome in outcomes))
+            advance(len(outcomes))
 
     # -- one query at a time ---------------------------------------------------------------------
 
@@ -348,8 +383,10 @@ class _Stages:
         method = self.job.method
         unedited = {case: ask_unedited(self.job.model, case, self.suite) for case in places}
         protocol = Protocol(method, self.suite, self._base_conditions, lambda *_: False)
+        sequential = self.suite.protocol == "sequential"
         with protocol.reverting():
-            protocol.apply(group)
+            for portion in protocol.portions(group) if sequential else [group]:
+                protocol.apply(portion)
             with suppress(Exception):  # what a method raises here it raises again, recorded
                 method.plan(["warm up"])
             for case, open_ in places.items():
@@ -394,6 +431,7 @@ class _Stages:
             "limit": self.job.limit,
             "k": list(self.suite.k),
             "protocol": self.suite.protocol,
+            "batch_size": self.suite.batch_size,
             "command": manifest["command"],
             "started": manifest["started"],
             "finished": _now(),
@@ -420,6 +458,18 @@ def _unique(cases: Iterable[Case]) -> list[Case]:
         n = seen[case.id]
         unique.append(case if n == 1 else replace(case, id=f"{case.id}#{n}"))
     return unique
+
+
+def _ahead(groups: Sequence[Sequence[Case]], protocol: Protocol) -> Iterator[Sequence[Case]]:
+    """The groups, some at a time let ahead."""
+    for start in range(0, len(groups), AHEAD):
+        some = groups[start : start + AHEAD]
+        protocol.ahead(some)
+        yield from some
+
+
+def _after(work: Work | Failure) -> str:
+    return work.outcome.after if isinstance(work, Failure) else work.after
 
 
 def _queries(works: Sequence[Work]) -> int:

@@ -36,6 +36,7 @@ class Suite(BaseModel):
         k: How many edits are live together, where the caller does not say.
         protocol: ``batch``: all k edits, then every query. ``sequential``: one case's edits after
             the other, its queries after each, and every query again at the end.
+        batch_size: In sequential editing, the edits of so many cases are applied together.
         setting: What is live beside the edits. ``end-to-end``: nothing. ``given-facts``: the
             facts of the cases, which measures a method apart from what the model knows. ``dense``:
             these, and so many others that every entity on a chain has eight relations at least.
@@ -55,6 +56,7 @@ class Suite(BaseModel):
     leave_out: tuple[str, ...] = ()
     k: tuple[str, ...] = ("all",)
     protocol: Protocol = "batch"
+    batch_size: Annotated[int, Field(ge=1)] = 1
     setting: Setting = "end-to-end"
 
     @field_validator("k", mode="before")

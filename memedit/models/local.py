@@ -47,6 +47,7 @@ class LocalChatModel(BaseChatModel):
         temperature: 0 for greedy decoding.
         seed: Makes sampling repeatable.
         stop: Strings at which an answer ends.
+        completion: Whether it goes on from the messages as plain text, without chat turns.
     """
 
     engine: SkipValidation[Any] = Field(exclude=True, repr=False)
@@ -56,6 +57,7 @@ class LocalChatModel(BaseChatModel):
     temperature: float = 0.0
     seed: int | None = None
     stop: list[str] | None = None
+    completion: bool = False
 
     @property
     def _llm_type(self) -> str:
@@ -63,7 +65,8 @@ class LocalChatModel(BaseChatModel):
 
     @property
     def _identifying_params(self) -> dict[str, Any]:
-        names = ("model_name", "adapter", "max_tokens", "temperature", "seed", "stop")
+        names = ("model_name", "adapter", "max_tokens", "temperature", "seed", "stop",
+                 "completion")  # fmt: skip
         return {name: getattr(self, name) for name in names}
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
@@ -168,11 +171,9 @@ class LocalChatModel(BaseChatModel):
         Raises:
             ModelError: The prompt is empty or too long, or an argument cannot be used.
         """
-        ids = self._engine.tokens.encode_text(prompt)
-        if not ids:
-            raise ModelError("prompt: it is empty.", hint="Give some text to go on from.")
-        how = self._decoding(stop, kwargs, chat=False)
-        return self._engine.generate([ids], how, adapter=self.adapter)[0].text
+        going_on = self.model_copy(update={"completion": True})
+        [message] = going_on.generate_many([[HumanMessage(prompt)]], stop=stop, **kwargs)
+        return str(message.text)
 
     def score(self, prompts: Sequence[str], continuations: Sequence[str]) -> list[Score]:
         """See :meth:`memedit.models.engine.LocalEngine.score`."""
@@ -195,7 +196,12 @@ class LocalChatModel(BaseChatModel):
 
     def prompt_ids(self, messages: Sequence[BaseMessage]) -> list[int]:
         """The token ids the model reads for ``messages``, up to where its answer begins."""
-        return self._engine.tokens.encode_chat(chat_dicts(messages))
+        if not self.completion:
+            return self._engine.tokens.encode_chat(chat_dicts(messages))
+        ids = self._engine.tokens.encode_text("\n\n".join(str(m.text) for m in messages))
+        if not ids:
+            raise ModelError("prompt: it is empty.", hint="Give some text to go on from.")
+        return ids
 
     def read_prefix(self, messages: Sequence[BaseMessage]) -> Prefix | None:
         """What many conversations begin with, read once for all calls of :meth:`generate_many`.
@@ -253,9 +259,7 @@ class LocalChatModel(BaseChatModel):
 
     # -- internal --------------------------------------------------------------------------------
 
-    def _decoding(
-        self, stop: list[str] | None, kwargs: dict[str, Any], *, chat: bool = True
-    ) -> Decoding:
+    def _decoding(self, stop: list[str] | None, kwargs: dict[str, Any]) -> Decoding:
         from memedit.models.decoding import Decoding
 
         values = {name: getattr(self, name) for name in ("max_tokens", "temperature", "seed")}
@@ -269,7 +273,7 @@ class LocalChatModel(BaseChatModel):
         stops = (
             *(self.stop or ()),
             *(stop or ()),
-            *(self._engine.tokens.default_stop if chat else ()),
+            *(self._engine.tokens.default_stop if not self.completion else ()),
         )
         return Decoding(stop=stops, **values)
 

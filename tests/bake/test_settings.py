@@ -77,6 +77,15 @@ def test_one_of_two_weights(tmp_path):
     assert load_settings("memit", source=path).share == 0.9
 
 
+@pytest.mark.parametrize("method", ["memit", "pmet", "alphaedit"])
+@pytest.mark.parametrize("layers", ["[4, 3]", "[3, 3]", "[-1, 0]"])
+def test_layers_ascend(method, layers, tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(families(method)["gpt-j"].replace("[3, 4, 5, 6, 7, 8]", layers))
+    with pytest.raises(BakeError, match="layers: .*ascending"):
+        load_settings(method, source=path)
+
+
 def test_models_and_names_without_settings_are_refused(tmp_path):
     with pytest.raises(BakeError, match="none for a llama of 3 layers"):
         load_settings("rome", Model(LlamaConfig(num_hidden_layers=3)))

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from memedit.bake.solve import (
+    directions,
     least_squares,
     null_basis,
     null_space,
-    rank_one,
     weight_for,
     with_ridge,
 )
@@ -30,10 +30,13 @@ def _moment(rank=40, seed=3):
 
 def test_rome_meets_its_constraint_at_the_least_cost():
     moment, key, change = _moment(), _random(WIDTH), _random(OUT)
-    left, direction, along = rank_one(moment, key, change)
-    update = torch.outer(left, direction)
+    # Solved beside another key, which must make no difference.
+    units, along = directions(moment, torch.stack([key, _random(WIDTH, seed=1)], dim=1))
+    unit = units[:, 0]
+    update = torch.outer(change / along[0], unit)
     assert torch.allclose(update @ key, change, atol=1e-10)
-    assert along == pytest.approx(float(key @ direction))
+    assert float(unit.norm()) == pytest.approx(1)
+    assert float(along[0]) == pytest.approx(float(key @ unit))
     # Any other update with W' k* = v* differs by one that maps k* to zero, and costs more.
     for seed in range(5):
         other = _random(OUT, WIDTH, seed=seed)
@@ -98,5 +101,5 @@ def test_share_is_what_a_lone_edit_gets():
 
 def test_the_ridge_makes_a_singular_moment_solvable():
     moment, key = _moment(rank=3), _random(WIDTH)
-    left, direction, _ = rank_one(with_ridge(moment, 1e-6), key, _random(OUT))
-    assert torch.isfinite(torch.outer(left, direction)).all()
+    units, along = directions(with_ridge(moment, 1e-6), key[:, None])
+    assert torch.isfinite(torch.outer(_random(OUT) / along[0], units[:, 0])).all()

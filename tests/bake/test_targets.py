@@ -26,7 +26,9 @@ def test_together_is_what_each_is_alone_and_as_published(family, parts):
     model = editable(family)
     wanted = _wanted(model, parts)
     settings = TARGET.model_copy(update={"adaptive": len(parts) == 2, "at_once": 3})
-    together = optimise(model, wanted, 1, parts, settings)
+    told: list[int] = []
+    together = optimise(model, wanted, 1, parts, settings, told.append)
+    assert told == sorted(told) and told[-1] == len(wanted)
     published = settings.model_copy(update={"at_once": 1, "reuse": False})
     alone = optimise(model, wanted, 1, parts, published)
     for part in parts:

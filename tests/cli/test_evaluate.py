@@ -15,7 +15,7 @@ from memedit.cli.app import app
 from memedit.evaluate.methods import METHODS
 from memedit.evaluate.report.result import read_result
 from memedit.evaluate.runner import Job
-from tests.evaluate.running import zsre_record
+from tests.evaluate.running import tiny_hparams, zsre_record
 from tests.models.tiny import tiny_network, tiny_tokenizer
 
 RECORDS = 3
@@ -136,6 +136,21 @@ def test_the_printed_command_is_the_same_run_and_names_no_folder(place, monkeypa
     assert json.loads(again.stdout)["key"] == first.key
 
 
+def test_edits_in_the_weights_by_settings_of_ones_own(place):
+    hparams, out = tiny_hparams(place, "memit"), place / "memit"
+    done = ok("eval", "zsre", "--method", "memit", "--hparams", hparams, "--completion",
+              "--sequential", "--batch-size", "2", "--out", out, *FEW)  # fmt: skip
+    result = read_result(out / "result.json")
+    assert result.command.endswith(
+        "--sequential --batch-size 2 --alone 1 --max-tokens 3 --hparams memit.toml --completion"
+    )
+    assert result.method_settings["hparams"]["layers"] == [0]
+    assert (result.model.form, result.way) == ("completion", "sequential, 2 cases at a time")
+    assert "neutral.perplexity" in done.stdout
+    assert "tiny0 in completion form" in done.stdout
+    assert "completion form" in (out / "report.md").read_text()
+
+
 def test_data_from_the_hub_is_named_as_it_was_given():
     from pathlib import Path
 
@@ -164,6 +179,9 @@ def test_ctrl_c_is_one_sentence_and_130(place, monkeypatch, where):
     [
         (("zsr",), "suite: there is no 'zsr'. Did you mean 'zsre'"),
         (("my.toml",), "suite: there is no file 'my.toml'. Check the path."),
+        (("zsre", "--method", "base", "--hparams", "gpt2"), "hparams: base has none."),
+        (("zsre", "--method", "rome"), "settings: rome has none for a llama of 2 layers"),
+        (("zsre", "--method", "rome", "--hparams", "no.toml"), "settings: there is no file"),
         (("zsre", "--method", "memry"), "method: there is no 'memry'. Did you mean 'memory'?"),
         (("zsre", "--data", "gone.json"), "'gone.json' cannot be read"),
         (("counterfact",), "No file of counterfact is in"),
@@ -196,6 +214,8 @@ def test_out_that_cannot_be_written_is_one_sentence(place, memory_run):
         ("zsre", "--limit", "0"),
         ("zsre", "--dtype", "float3"),
         ("zsre", "--nonsense"),
+        ("zsre", "--batch-size", "2"),
+        ("zsre", "--batch-size", "0", "--sequential"),
         ("compare", "one"),
         ("lm-eval",),
         (),
@@ -247,7 +267,7 @@ def test_list_names_suites_files_and_the_hub(place):
 def test_compare_names_runs_by_what_differs_and_tests_what_both_measure(memory_run, base_run):
     shown = ok("eval", "compare", memory_run, base_run).stdout
     assert "memory against base" in shown
-    assert "Both: zsre, zsre_mend_eval.json, tiny0, float32, k = all, batch" in shown
+    assert "Both: zsre, zsre_mend_eval.json, tiny0, chat form, float32, k = all, batch" in shown
     found = json.loads(ok("eval", "compare", memory_run, base_run, "--json").stdout)
     assert (found["a"]["method"], found["b"]["method"]) == ("memory", "base")
     compared = {one["name"]: one for one in found["differences"]}
@@ -338,7 +358,14 @@ def test_lines_tell_rate_and_time_left_of_what_is_new(monkeypatch, capsys):
             advance(done)
     with stages.stage("base", 5) as advance:
         advance(5)
-    assert capsys.readouterr().err.splitlines() == [
+    lines = capsys.readouterr().err.splitlines()
+    with stages.watching(inside=True) as watch:
+        for what in ("target vectors", "layers"):
+            for seconds, done in ((5, 1), (40, 2), (1, 3)):
+                now[0] += seconds if what == "layers" else 1
+                watch(what, done, 3)
+    assert capsys.readouterr().err.splitlines() == ["Layers: 2/3, 0.05/s, 20 s left"]
+    assert lines == [
         "memory, k=all: 80/100, 0.50/s, 40 s left",
         "memory, k=all: 100/100, 0.80/s",
         "base: 5/5, on record",

@@ -15,11 +15,13 @@ from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from pydantic import Field
 
+from memedit.bake import Moments
 from memedit.edit import Edit
 from memedit.evaluate.datasets import DataSet, load_dataset
 from memedit.evaluate.methods import Plan
 from memedit.evaluate.methods.in_context import InContext
 from memedit.evaluate.methods.unedited import Unedited
+from memedit.evaluate.methods.weights import WeightEditing
 from memedit.evaluate.runner import Job
 from memedit.evaluate.suite import Suite
 from memedit.models.fingerprint import weights_fingerprint
@@ -141,6 +143,46 @@ class Bias(Unedited):
 
     def state(self) -> str:
         return weights_fingerprint(self.network)
+
+
+_TARGET = """
+[target]
+steps = 20
+learning_rate = 0.5
+weight_decay = 0.001
+clamp = 20
+kl = 0.05
+
+[prefixes]
+begin_with = ["The"]
+lengths = [4]
+
+[moments]
+per_width = 8
+window = 16
+"""
+# Settings that suit the tiny model. What its second, last layer gives at a subject reaches no later
+# token, so that target vectors stand at the first.
+_TINY = {
+    "alphaedit": "layers = [0]\nnull_energy = 0.2\nshare = 0.9" + _TARGET,
+    "ft-m": "layer = 1\nsteps = 5\nlearning_rate = 0.05",
+    "memit": "layers = [0]\nshare = 0.9" + _TARGET,
+    "pmet": "layers = [0]\nshare = 0.9" + _TARGET,
+    "rome": "layer = 0" + _TARGET,
+}
+
+
+def tiny_hparams(folder: Path, method: str) -> Path:
+    """A file with settings of a method of weight editing for the tiny model."""
+    path = folder / f"{method}.toml"
+    path.write_text(_TINY[method], encoding="utf-8")
+    return path
+
+
+def writing(model: BaseChatModel, method: str, folder: Path, **settings: Any) -> WeightEditing:
+    """A method of weight editing on the tiny model, its second moments in memory alone."""
+    hparams = tiny_hparams(folder, method)
+    return WeightEditing(model, method, hparams=hparams, moments=Moments(), **settings)
 
 
 def job(data: DataSet, model: BaseChatModel, method: Any = None, **changes: Any) -> Job:

@@ -44,6 +44,8 @@ def test_a_local_model_is_known_by_its_weights():
     one = facts.model_facts(tiny_chat_model(), "mine")
     assert one == facts.model_facts(tiny_chat_model(), "mine")
     assert (one["name"], one["dtype"], one["device"]) == ("mine", "float32", "cpu")
+    going_on = tiny_chat_model(completion=True)
+    assert facts.model_facts(going_on, "mine") == one | {"form": "completion"} != one
     changed = tiny_chat_model()
     changed.engine.model.lm_head.weight.data[0, 0] += 1e-3
     other_turns = tiny_chat_model(template="{{ messages[0]['content'] }}")
@@ -55,7 +57,7 @@ def test_a_local_model_is_known_by_its_weights():
 
 def test_of_any_other_model_only_the_name_is_known():
     assert facts.model_facts(Told(), "far") == {
-        "name": "far", "hash": None, "dtype": None, "device": None,
+        "name": "far", "hash": None, "dtype": None, "device": None, "form": "chat",
     }  # fmt: skip
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from memedit.edit import Edit
@@ -109,6 +111,54 @@ def test_in_sequence_each_is_asked_after_its_own_edits_and_all_at_the_end(cases)
         assert work.edit_seconds > 0
     assert list(steps) == []
     assert method.state() == ""
+
+
+def test_in_sequence_several_cases_may_be_edited_together(cases):
+    method = Everything(Told())
+    steps = Protocol(
+        method,
+        suite(protocol="sequential", batch_size=2),
+        lambda case: [None] * 3,
+        lambda *_: False,
+    ).sequential(cases[:3])
+    planned = [[(work.case.id, work.after, work.live) for work in step] for step in steps]
+    assert planned == [
+        [("zsre-1", "own", 2), ("zsre-2", "own", 2)],
+        [("zsre-3", "own", 3)],
+        [("zsre-1", "end", 3), ("zsre-2", "end", 3), ("zsre-3", "end", 3)],
+    ]
+    assert method.state() == ""
+
+
+def test_what_a_method_refuses_beforehand_is_never_applied(cases):
+    class Choosy(Everything):
+        def refusals(self, edits):
+            return {edit.id: "no Vineta" for edit in edits if edit.subject == "Vineta"}
+
+    method = Choosy(Told())
+    [works] = protocol(method).batch(cases[:3])
+    assert [type(work) for work in works] == [Work, Failure, Work]
+    assert works[1].outcome.failed == "its edit was refused: no Vineta"
+    assert lived(works[0])[0] == {"zsre-1", "zsre-3"}
+    [works] = protocol(method).batch(cases[1:2])
+    assert [type(work) for work in works] == [Failure]
+
+
+def test_what_was_done_ahead_is_charged_to_its_edits(cases):
+    class Early(Everything):
+        def ahead(self, edits):
+            self.early = [edit.subject for edit in edits]
+            time.sleep(0.2)
+
+    method = Early(Told())
+    ways = protocol(method)
+    ways.ahead([cases[:1], cases[1:2], cases[2:4]])
+    assert method.early == ["Ys", "Vineta"]  # two that live together are not alone
+    [[one]], [[other]], [late] = (
+        list(ways.batch(group)) for group in (cases[:1], cases[1:2], cases[2:4])
+    )
+    assert one.edit_seconds > 0.1 and other.edit_seconds > 0.1
+    assert all(work.edit_seconds < 0.1 for work in late)
 
 
 def test_a_sequence_that_was_stopped_applies_all_and_asks_the_rest(cases):

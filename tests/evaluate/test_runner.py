@@ -14,8 +14,19 @@ from memedit.evaluate import runner
 from memedit.evaluate.folder import ALONE, BASE, RunFolder, outcomes_name, read_outcomes
 from memedit.evaluate.methods import make_method
 from memedit.evaluate.methods.unedited import Unedited
+from memedit.evaluate.neutral import MOST_KL, MOST_PERPLEXITY
 from memedit.evaluate.runner import run
-from tests.evaluate.running import Bias, Everything, Told, job, silent, written, zsre, zsre_record
+from tests.evaluate.running import (
+    Bias,
+    Everything,
+    Told,
+    job,
+    silent,
+    writing,
+    written,
+    zsre,
+    zsre_record,
+)
 from tests.models import real
 from tests.models.tiny import tiny_chat_model
 
@@ -159,6 +170,91 @@ def test_sequential_editing_shows_what_is_forgotten(go, tmp_path):
     assert shown["sequential.own"] == 1.0
     assert shown["sequential.end"] == shown["reliability"] == 0.25
     assert shown["sequential.forgotten"] == 0.75
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 5])
+def test_sequential_editing_in_portions_tests_after_each_and_at_the_end(go, tmp_path, batch_size):
+    result = go(
+        zsre(tmp_path, 5), method=Forgetful(Told()), protocol="sequential", batch_size=batch_size
+    )
+    shown = {name: figure.value for name, figure in result.metrics.items()}
+    portions = -(-5 // batch_size)
+    assert shown["sequential.own"] == portions / 5  # of each portion the last edit is remembered
+    assert shown["sequential.end"] == 1 / 5
+    assert shown["sequential.forgotten"] == (portions - 1) / portions
+
+
+@pytest.fixture
+def going_on():
+    return tiny_chat_model(completion=True)
+
+
+def test_edits_in_the_weights_are_asked_as_the_base_is_and_taken_out(go, tmp_path, going_on):
+    method = writing(going_on, "rome", tmp_path)
+    before = method.state()
+    data = zsre(tmp_path, 3)
+    result = go(data, going_on, method, k=("1", "all"), max_tokens=4, alone=99)
+    assert method.state() == before
+    base = {o.case: o for o in read_outcomes(tmp_path / "out", BASE)}
+    for k, groups in (("1", 3), ("all", 1)):
+        for outcome in ends(tmp_path, k).values():
+            pairs = zip(outcome.outputs, base[outcome.case].outputs, strict=True)
+            assert all(o.prompt_tokens == b.prompt_tokens for o, b in pairs)
+        figures = result.sweep[k]
+        assert figures["em"].value > figures["em"].base
+        perplexity = figures["neutral.perplexity"]
+        assert perplexity.n == groups
+        assert perplexity.value != perplexity.base > 1
+        assert figures["neutral.kl"].low > 0
+    assert result.model.form == "completion"
+    assert result.metrics["batch.texts_differ"].value == 0.0
+
+
+def test_a_sequence_of_edits_in_the_weights_goes_on_with_the_same_weights(
+    go, tmp_path, monkeypatch, going_on
+):
+    how = {"protocol": "sequential", "batch_size": 2, "max_tokens": 4, "alone": 3}
+    how |= {"leave_out": ()}
+    data = zsre(tmp_path, 5)
+    wanted = go(data, going_on, writing(going_on, "alphaedit", tmp_path), out="whole", **how)
+    assert wanted.metrics["es.own"].n == wanted.metrics["es"].n == 5
+
+    method = writing(going_on, "alphaedit", tmp_path)
+    applied = method.apply
+    monkeypatch.setattr(method, "apply", stopping_at(applied, 3))
+    before = method.state()
+    with pytest.raises(KeyboardInterrupt):
+        go(data, going_on, method, **how)
+    assert method.state() == before
+    found = read_outcomes(tmp_path / "out", outcomes_name("all"))
+    assert [(o.case, o.after) for o in found] == [(f"zsre-{n}", "own") for n in (1, 2, 3, 4)]
+    monkeypatch.setattr(method, "apply", applied)
+    assert without_times(go(data, going_on, method, **how)) == without_times(wanted)
+    assert method.state() == before
+
+
+def stopping_at(apply, call):
+    left = [call]
+
+    def stop(edits):
+        left[0] -= 1
+        if not left[0]:
+            raise KeyboardInterrupt
+        apply(edits)
+
+    return stop
+
+
+def test_weights_that_are_destroyed_have_a_perplexity_all_the_same(go, tmp_path, going_on):
+    class Destroyer(Bias):
+        def apply(self, edits):
+            super().apply(edits)
+            self.network.lm_head.bias[:] = float("nan")
+
+    result = go(zsre(tmp_path, 2), going_on, Destroyer(going_on))
+    assert result.metrics["neutral.perplexity"].value == MOST_PERPLEXITY
+    assert result.metrics["neutral.kl"].value == MOST_KL
+    assert "neutral.kl" not in go(zsre(tmp_path, 2), out="detached").metrics
 
 
 def test_sequential_editing_counts_malformed_records_in_both_tests(go, tmp_path):

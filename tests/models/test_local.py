@@ -176,6 +176,16 @@ def test_completion_goes_on_from_plain_text(tiny):
         tiny.complete("")
 
 
+def test_a_model_that_goes_on_is_asked_without_chat_turns(tiny):
+    going_on = tiny.model_copy(update={"completion": True})
+    messages = [SystemMessage("Once"), HumanMessage("upon")]
+    assert going_on.prompt_ids(messages) == tiny.engine.tokens.encode_text("Once\n\nupon")
+    answers = going_on.generate_many([[HumanMessage(q)] for q in QUESTIONS], max_tokens=5)
+    assert [a.content for a in answers] == [tiny.complete(q, max_tokens=5) for q in QUESTIONS]
+    assert [a.content for a in answers] != [tiny.invoke(q, max_tokens=5).content for q in QUESTIONS]
+    assert going_on.with_adapter(None).completion
+
+
 def test_scores_are_sums_of_log_probabilities(tiny):
     prompts, continuations = ["Once", "The cat sat", "a"], [" upon a", " on", "bcdefgh"]
     scores = tiny.score(prompts, continuations)

@@ -61,6 +61,18 @@ class Method(Protocol):
     def settings(self) -> dict[str, Any]:
         """What decides its answers beside the model: JSON-ready, part of a run's key."""
 
+    def prepare(self) -> None:
+        """Does what has to be done once before edits are applied, and is no edit's own cost."""
+
+    def ahead(self, edits: Sequence[Edit]) -> None:
+        """Does what can be done for many edits at once that will each be applied alone.
+
+        Nothing is live then, nor afterwards. What it takes is those edits' own cost.
+        """
+
+    def refusals(self, edits: Sequence[Edit]) -> dict[str, str]:
+        """Which of the edits it cannot apply, and why, by id, as far as that shows beforehand."""
+
     def apply(self, edits: Sequence[Edit]) -> None:
         """Makes edits live, beside those that are.
 

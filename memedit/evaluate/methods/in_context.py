@@ -49,6 +49,16 @@ class InContext:
         self._edits: list[Edit] = []
         self._vectors: Vectors = np.zeros((0, encoder.dimension), dtype=np.float32)
 
+    def prepare(self) -> None:
+        """Does nothing."""
+
+    def ahead(self, edits: Sequence[Edit]) -> None:
+        """Does nothing."""
+
+    def refusals(self, edits: Sequence[Edit]) -> dict[str, str]:
+        """None."""
+        return {}
+
     def apply(self, edits: Sequence[Edit]) -> None:
         """Makes edits live."""
         vectors = self.encoder.encode([edit.stated for edit in edits])

@@ -60,6 +60,16 @@ class MemoryPipeline:
             "adapter": self.edited.role.adapter,
         }
 
+    def prepare(self) -> None:
+        """Does nothing."""
+
+    def ahead(self, edits: Sequence[Edit]) -> None:
+        """Does nothing."""
+
+    def refusals(self, edits: Sequence[Edit]) -> dict[str, str]:
+        """None."""
+        return {}
+
     def apply(self, edits: Sequence[Edit]) -> None:
         """Adds the edits to the memory."""
         self.memory.add(edits)

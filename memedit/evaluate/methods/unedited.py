@@ -26,6 +26,16 @@ class Unedited:
         self.model = model
         self.settings: dict[str, Any] = {}
 
+    def prepare(self) -> None:
+        """Does nothing."""
+
+    def ahead(self, edits: Sequence[Edit]) -> None:
+        """Does nothing."""
+
+    def refusals(self, edits: Sequence[Edit]) -> dict[str, str]:
+        """None."""
+        return {}
+
     def apply(self, edits: Sequence[Edit]) -> None:
         """Does nothing."""
 

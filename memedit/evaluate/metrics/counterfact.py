@@ -12,7 +12,7 @@ what the two candidates are; they say nothing about what it would write.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import exp
 
 import numpy as np
@@ -113,6 +113,17 @@ _ES = _success("es", "Efficacy score", "edit", _prefers_new)
 _PS = _success("ps", "Paraphrase score", "rephrase", _prefers_new)
 _NS = _success("ns", "Neighbourhood score", "locality", _prefers_true)
 
+
+def _own(metric: Mean) -> Mean:
+    """The metric in sequential editing, right after a case's own edits."""
+    return replace(
+        metric,
+        name=f"{metric.name}.own",
+        definition=f"{metric.definition} Right after the case's own edits.",
+        at="own",
+    )
+
+
 COUNTERFACT: tuple[Metric, ...] = (
     _ES,
     _magnitude("em", "Efficacy magnitude", "edit", _margin),
@@ -127,4 +138,6 @@ COUNTERFACT: tuple[Metric, ...] = (
         measured="teacher-forced",
         parts=(_ES, _PS, _NS),
     ),
+    _own(_ES),
+    _own(_PS),
 )

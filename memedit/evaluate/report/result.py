@@ -38,6 +38,7 @@ class Model:
         hash: Hash of its weights; None where they are out of reach (a remote model).
         dtype: Of its weights, such as ``float32``.
         device: Where it ran, such as ``cpu``.
+        form: How it was asked: ``chat``, or ``completion`` of prompts as plain text.
     """
 
     __pydantic_config__ = _STRICT
@@ -46,6 +47,7 @@ class Model:
     hash: str | None = None
     dtype: str | None = None
     device: str | None = None
+    form: str = "chat"
 
 
 @dataclass(frozen=True)
@@ -152,6 +154,7 @@ class Result:
         k: floats of live edits, in rising order; ``"all"`` comes last.
         protocol: ``batch``: all k edits, then the queries; ``sequential``: edits one after the
             other, queries after each and again at the end.
+        batch_size: In sequential editing, how many cases' edits were applied together.
         command: The command that reproduces the run.
         started: ISO 8601.
         finished: ISO 8601.
@@ -181,6 +184,7 @@ class Result:
     limit: int | None = None
     k: tuple[str, ...]
     protocol: Literal["batch", "sequential"]
+    batch_size: int = 1
     command: str
     started: str
     finished: str
@@ -197,6 +201,12 @@ class Result:
     def largest_k(self) -> str:
         """The k that :attr:`metrics` is about."""
         return self.k[-1] if self.k else "all"
+
+    @property
+    def way(self) -> str:
+        """The protocol, with the number of cases at a time where that is not plain."""
+        at_a_time = f", {self.batch_size:,} cases at a time" if self.batch_size > 1 else ""
+        return f"{self.protocol}{at_a_time}"
 
     def at(self, k: str) -> dict[str, Figure]:
         """The figures with ``k`` live edits; empty for a k that was not run."""

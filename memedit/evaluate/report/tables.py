@@ -18,6 +18,7 @@ _TITLES = {
     "generation": "Headline: what the model says (greedy generation)",
     "teacher-forced": "Teacher-forced: the right answer is shown to the model",
     "routing": "Routing",
+    "neutral": "Neutral texts: what edits in the weights do besides",
     "efficiency": "Efficiency",
     "other": "Other figures",
 }
@@ -33,8 +34,8 @@ class About:
     """What is known about a metric.
 
     Attributes:
-        measured: Its section: ``generation``, ``teacher-forced``, ``routing``, ``efficiency`` or
-            ``other``.
+        measured: Its section: ``generation``, ``teacher-forced``, ``routing``, ``neutral``,
+            ``efficiency`` or ``other``.
         unit: ``share``, or a unit to print behind the figure; may be empty.
         definition: One sentence; empty where unknown.
         source: Where the definition comes from.
@@ -62,6 +63,14 @@ _RUNNER = {
     "kl": About(
         "teacher-forced", "nats", "KL divergence of the edited from the base model's next-token "
         "distribution, off scope.", better="lower",
+    ),
+    "neutral.perplexity": About(
+        "neutral", "", "Perplexity of the shipped neutral texts, at most 64 tokens of each.",
+        better="lower",
+    ),
+    "neutral.kl": About(
+        "neutral", "nats", "KL divergence of the edited from the base model's next-token "
+        "distribution on these texts.", better="lower",
     ),
     "seconds_per_query.alone": About(
         "efficiency", "s", "Mean time of a query asked by itself.", better="lower"
@@ -169,11 +178,12 @@ def facts(result: Result) -> list[tuple[str, str]]:
         ("model", result.model.name),
         ("model hash", result.model.hash),
         ("weights", " on ".join(filter(None, (result.model.dtype, result.model.device)))),
+        ("asked in", f"{result.model.form} form"),
         ("data", f"{result.data.name}: {result.data.path}"),
         ("data SHA-256", result.data.sha256),
         ("data source", result.data.source),
         ("live edits (k)", ", ".join(result.k)),
-        ("protocol", result.protocol),
+        ("protocol", result.way),
         ("limit", f"the first {result.limit:,} cases" if result.limit is not None else ""),
         ("seed", str(result.seed)),
         ("code", result.code),

@@ -25,8 +25,9 @@ def terminal_report(result: Result) -> RenderableType:
     """What ran, the figures by the way they are measured, and what failed or was dropped."""
     parts: list[RenderableType] = [_text(f"{result.method} on {result.suite}", "bold")]
     about = (
-        f"{result.model.name}, {result.data.name} ({result.data.path}), {result.protocol}, "
-        f"seed {result.seed}, {tables.duration(result.seconds)}"
+        f"{result.model.name} in {result.model.form} form, {result.data.name} "
+        f"({result.data.path}), {result.way}, seed {result.seed}, "
+        f"{tables.duration(result.seconds)}"
     )
     parts.append(_text(about, "dim"))
     parts += [_section(section) for section in tables.sections(result)]

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from memedit.bake import method_names
 from memedit.edit import Edit
 from memedit.errors import EvaluationError, MemEditError
 from memedit.evaluate.methods import METHODS, make_method
 from memedit.evaluate.methods.in_context import InContext
 from memedit.evaluate.methods.memory_pipeline import MemoryPipeline
 from memedit.scope.encoder import load_encoder
-from tests.evaluate.running import Bias, Numb
+from tests.evaluate.running import Bias, Numb, writing
 from tests.models.tiny import tiny_chat_model
 
 YS = Edit(id="ys", subject="Ys", question="Which king ruled Ys?", target_new="Dahut")
@@ -26,9 +27,15 @@ TOKENS = 6
 
 
 @pytest.fixture(params=[*METHODS, "bias"])
-def method(request):
+def method(request, tmp_path):
     model = tiny_chat_model()
-    made = Bias(model) if request.param == "bias" else make_method(request.param, model)
+    if request.param == "bias":
+        made = Bias(model)
+    elif request.param in method_names():
+        # Weights learn to go on from the bare prompt.
+        made = writing(tiny_chat_model(completion=True), request.param, tmp_path)
+    else:
+        made = make_method(request.param, model)
     yield made
     made.close()
 
@@ -87,6 +94,27 @@ def test_edits_are_added_to_those_that_live(method):
     method.revert()
     method.apply([YS])
     assert (answers(method), method.state()) == (one, state)
+
+
+def test_what_is_coming_changes_nothing(method):
+    state, before = method.state(), answers(method)
+    for edits in ([], [YS], [YS, VINETA], [YS, YS]):
+        method.prepare()
+        method.ahead(edits)
+        assert (method.state(), answers(method)) == (state, before)
+    method.ahead([YS, VINETA])
+    method.apply([VINETA])
+    said = answers(method)
+    method.revert()
+    assert (method.state(), answers(method)) == (state, before)
+    method.ahead([])
+    method.apply([VINETA])
+    assert answers(method) == said
+
+
+def test_an_edit_that_is_not_refused_can_be_applied(method):
+    assert method.refusals([]) == method.refusals([YS, VINETA]) == {}
+    method.apply([YS, VINETA])
 
 
 def test_nothing_asked_gives_no_plan(method):
