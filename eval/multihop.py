@@ -246,7 +246,7 @@ class Sections:
             planner = Planner.load(self.decomposer, encoder, encoder.encode)
             without = json.loads((self.decomposer / CONFIG_FILE).read_text())["without"]
         if planner is None:
-            raise ValueError("no decomposer is shipped; train one with memedit train decomposer")
+            raise ValueError("the shipped decomposer does not fit the embedded encoder")
         family = chains([c for name in DATASETS for c in self.cases(name)], without=without)
         names = sorted(family.told)
         told = [tuple(family.told[name]) for name in names]

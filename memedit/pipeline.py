@@ -34,6 +34,7 @@ from memedit.models.roles import Role, counterfactual_role
 from memedit.models.settled import SettledChatModel
 from memedit.multihop.decision import ChainDecision
 from memedit.multihop.hops import Chain
+from memedit.multihop.walk.planner import Planner
 from memedit.scope.classifier import DEFAULT_THRESHOLD, ScopeClassifier
 from memedit.scope.conformal import FORMS
 from memedit.scope.decision import Decision, Route
@@ -125,7 +126,8 @@ class EditedModel:
         matcher: Folder of a scope matcher that ``memedit train scope`` wrote; the shipped one where
             None.
         multihop: Whether questions that are put together of several are taken apart. Off, every
-            question is taken to ask for one fact.
+            question is taken to ask for one fact. Where None they are if a decomposer is given, or
+            the shipped one fits the memory's encoder.
         decomposer: Folder of a decomposer that ``memedit train decomposer`` wrote; the shipped one
             where None.
 
@@ -143,7 +145,7 @@ class EditedModel:
         threshold: float | None = None,
         false_fire_rate: float | None = None,
         matcher: str | Path | None = None,
-        multihop: bool = False,
+        multihop: bool | None = None,
         decomposer: str | Path | None = None,
     ) -> None:
         self.base = as_chat_model(base)
@@ -379,7 +381,7 @@ class EditedModel:
         scope = self._scope
         if scope is None or revision < self._revision:  # an older store was put in place
             scope = self._scope = self._new_scope()
-            self._composer = self._new_composer(scope) if self._multihop else None
+            self._composer = self._new_composer(scope) if self._takes_apart() else None
             self._revision = 0
             if self._calibrator:
                 self._calibrator.reset()
@@ -403,6 +405,11 @@ class EditedModel:
         encoder = self.memory.encoder
         matcher = None if self._matcher is None else Matcher.load(self._matcher, encoder)
         return ScopeClassifier(encoder, matcher=matcher, threshold=self._fixed_threshold)
+
+    def _takes_apart(self) -> bool:
+        if self._multihop is not None:
+            return self._multihop
+        return self._decomposer is not None or Planner.ships_for(self.memory.encoder)
 
     def _new_composer(self, scope: ScopeClassifier) -> Composer:
         return Composer(

@@ -39,7 +39,7 @@ def ask(
     adapter: options.Adapter = None,
     max_tokens: options.MaxTokens = MAX_TOKENS,
     threshold: options.Threshold = None,
-    multihop: options.MultiHop = False,
+    multihop: options.MultiHop = None,
 ) -> None:
     """Ask a question. The answer goes to stdout, where it came from to stderr."""
     text = sys.stdin.read() if question == "-" else question
@@ -77,7 +77,7 @@ def chat(
     adapter: options.Adapter = None,
     max_tokens: options.MaxTokens = MAX_TOKENS,
     threshold: options.Threshold = None,
-    multihop: options.MultiHop = False,
+    multihop: options.MultiHop = None,
 ) -> None:
     """Talk with the edited model; /help lists what else can be typed.
 

@@ -88,6 +88,10 @@ Threshold = Annotated[
     typer.Option(min=0.0, max=1.0, help="Probability from which an edit applies; else calibrated."),
 ]
 MultiHop = Annotated[
-    bool,
-    typer.Option("--multihop", help="Take questions apart that are put together of several."),
+    bool | None,
+    typer.Option(
+        "--multihop/--no-multihop",
+        help="Take questions apart that are put together of several.",
+        show_default="where a decomposer fits",
+    ),
 ]

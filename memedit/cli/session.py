@@ -70,7 +70,7 @@ class Session:
         max_tokens: int,
         threshold: float | None,
         adapter: str | None = None,
-        multihop: bool = False,
+        multihop: bool | None = None,
     ) -> EditedModel:
         """Loads a language model and puts it behind the memory."""
         with working(f"Loading {name} ..."):

@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, cast
 
@@ -165,10 +166,16 @@ class Planner:
     @staticmethod
     def shipped(encoder: Encoder, vectors_of: VectorsOf) -> Planner | None:
         """The planner that ships with memedit; None where it does not fit the encoder."""
-        with resources.as_file(resources.files("memedit.multihop").joinpath("trained")) as folder:
-            if not folder.is_dir() or _read_about(folder)["encoder"] != encoder.fingerprint:
-                return None
+        if not Planner.ships_for(encoder):
+            return None
+        with resources.as_file(_shipped()) as folder:
             return Planner.load(folder, encoder, vectors_of)
+
+    @staticmethod
+    def ships_for(encoder: Encoder) -> bool:
+        """Whether the planner that ships with memedit fits an encoder."""
+        with resources.as_file(_shipped()) as folder:
+            return bool(_read_about(folder)["encoder"] == encoder.fingerprint)
 
     def sureness(self, score: float) -> float:
         """See :class:`~memedit.multihop.walk.ranking.Ranker`; how near to the best plan."""
@@ -284,8 +291,14 @@ def _read_about(folder: Path) -> Mapping[str, Any]:
     return read_about(folder, CONFIG_FILE, WEIGHTS_FILE, what="decomposer", train="decomposer")
 
 
-def shipped_fingerprint() -> str | None:
-    """Names the weights of the decomposer that ships with memedit; None where none does."""
-    with resources.as_file(resources.files("memedit.multihop").joinpath("trained")) as folder:
-        file = folder / WEIGHTS_FILE
-        return hashlib.sha256(file.read_bytes()).hexdigest()[:16] if file.is_file() else None
+def _shipped() -> Traversable:
+    return resources.files("memedit.multihop").joinpath("trained")
+
+
+def shipped_fingerprint() -> str:
+    """Names the weights of the decomposer that ships with memedit."""
+    digest = hashlib.sha256()
+    with resources.as_file(_shipped()) as folder:
+        for name in (WEIGHTS_FILE, WORDING_FILE, CONFIG_FILE):
+            digest.update((folder / name).read_bytes())
+    return digest.hexdigest()[:16]
