@@ -20,7 +20,7 @@ from memedit.multihop.walk.graph import Edge, FactGraph
 from memedit.multihop.walk.inverse import LIKE, asks_backwards
 from memedit.multihop.walk.kinds import ends_elsewhere
 from memedit.multihop.walk.planner import Plan, Planner
-from memedit.multihop.walk.ranking import Asked, Ranker, Words, composed
+from memedit.multihop.walk.ranking import LIKELY, Asked, Ranker, Words, composed
 from memedit.multihop.walk.readings import AGREED, RIVALS, rivals
 from memedit.multihop.walk.resolving import NEAR, Ask, Resolver, Start
 from memedit.multihop.walk.trails import Trail, trails_from
@@ -59,12 +59,14 @@ class Ranked:
         trail: The trail.
         score: How well it fits the question.
         entity: Where it begins, by its row.
+        likely: Whether the trained or the untrained reader finds it like the question.
         rival: Another reading of the question that fits far better; empty where none does.
     """
 
     trail: Trail
     score: float
     entity: int
+    likely: bool = True
     rival: str = ""
 
 
@@ -96,7 +98,8 @@ class Walk:
         """See :class:`~memedit.multihop.hops.Strategy`."""
         entities = [e for i, question in enumerate(questions) for e in self._entities(i, question)]
         asked = self.ranker.read([entity.masked for entity in entities]) if entities else []
-        best = self._beside_rivals(entities, asked, self._best(entities, asked))
+        best = self._likely(asked, self._best(entities, asked))
+        best = self._beside_rivals(entities, asked, best)
         chains = {i: self._chain(best.get(i)) for i in range(len(questions))}
         chains |= self._resolved(entities, asked, chains)
         return list((chains | self._compared(questions)).values())
@@ -173,6 +176,18 @@ class Walk:
                 best[entity.question] = ranked
         return best
 
+    def _likely(self, asked: Sequence[Asked], best: dict[int, Ranked]) -> dict[int, Ranked]:
+        """The best trails, with whether they are like their questions to either reader."""
+        low = {i: ranked for i, ranked in best.items() if ranked.score < self.ranker.floor}
+        if not low:
+            return best
+        paths = [[ranked.trail.words] for ranked in low.values()]
+        cosines = self.ranker.wording([asked[ranked.entity] for ranked in low.values()], paths)
+        return best | {
+            i: replace(ranked, likely=bool(cosine[0] >= LIKELY))
+            for (i, ranked), cosine in zip(low.items(), cosines, strict=True)
+        }
+
     def _beside_rivals(
         self, entities: Sequence[Entity], asked: Sequence[Asked], best: dict[int, Ranked]
     ) -> dict[int, Ranked]:
@@ -226,7 +241,7 @@ class Walk:
         if ranked is None:
             return Chain.abstention(NOTHING_NAMED)
         hops = _hops(ranked.trail, self.ranker.sureness(ranked.score))
-        if ranked.score < self.ranker.floor:
+        if not ranked.likely:
             return Chain.abstention(NOTHING_LIKE, hops)
         if ranked.rival:
             reason = f"The question rather asks for what the edits do not tell: {ranked.rival}."
