@@ -192,6 +192,7 @@ def _stages() -> Iterator[Callable[[str, int, int], None]]:
                 stack.close()
                 now, reached = (what, of), 0
                 advance = stack.enter_context(stage(what.capitalize(), of))
+                advance(0)  # a bake has nothing on record from before
             advance(done - reached)
             reached = done
 

@@ -338,8 +338,12 @@ def test_lines_tell_rate_and_time_left_of_what_is_new(monkeypatch, capsys):
             advance(done)
     with stages.stage("base", 5) as advance:
         advance(5)
+    with stages.stage("layers", 3) as advance:
+        advance(0)
+        advance(3)
     assert capsys.readouterr().err.splitlines() == [
         "memory, k=all: 80/100, 0.50/s, 40 s left",
         "memory, k=all: 100/100, 0.80/s",
         "base: 5/5, on record",
+        "layers: 3/3",
     ]
