@@ -31,7 +31,8 @@ class Limits:
         relative: Most ``|change| / |weight|`` of any weight (Frobenius).
         kl: Most KL divergence of the next token on the canary texts, before from after, in nats.
         perplexity: Most perplexity on the canary texts, as a multiple of the one before.
-        locality: Least share of the locality sample answered word for word as before.
+        locality: Least share of the tokens of earlier answers about other subjects that are chosen
+            again; see :class:`~memedit.baking.locality.Answered`.
     """
 
     relative: float = 0.5
