@@ -10,7 +10,16 @@ from pydantic import BaseModel
 # Method, name, and what is other than in hparams/METHOD/smollm2-135m.toml.
 TRIED: tuple[tuple[str, str, Mapping[str, Any]], ...] = (
     ("rome", "as shipped", {}),
+    ("rome", "layer 2", {"layer": 2}),
+    ("rome", "layer 5", {"layer": 5}),
+    ("rome", "layer 8", {"layer": 8}),
+    ("rome", "6 steps of 2", {"target": {"steps": 6, "learning_rate": 2.0}}),
     ("memit", "as shipped", {}),
+    ("memit", "share 0.7", {"share": 0.7}),
+    ("memit", "layers 2 to 4", {"layers": (2, 3, 4)}),
+    ("memit", "layers 4 to 8", {"layers": (4, 5, 6, 7, 8)}),
+    ("alphaedit", "as shipped", {}),
+    ("alphaedit", "null_energy 0.2", {"null_energy": 0.2}),
 )
 
 
