@@ -95,7 +95,7 @@ def figures(
         share(f"{name}: {kind}", [one.won for one in after if one.kind == kind], target)
         for kind, target in targets.items()
     ]
-    if all(one.text is not None for one in after):
+    if all(one.text is not None for one in (*before, *after)):
         for kind, what in (("ES", "edit prompts"), ("PS", "paraphrases"), ("NS", "neighbours")):
             hits = [one.stated for one in after if one.kind == kind]
             found.append(share(f"{name}: {what} completed with the right target", hits))
