@@ -43,6 +43,7 @@ from memedit.train.split import is_dev
 RESULTS = Path(__file__).parent / "results"
 NAMES = ("rome", "memit", "others", "alphaedit", "speed", "tokens", "life", "frontier")
 SINGLE, BATCH, SEQUENCE, LIFE = 100, 100, 1000, 1000  # edits
+CHAT = "smollm2-135m-chat"  # settings for edits that are asked as the edited model asks them
 STEP = 100  # of a sequence, written at once
 TRIALS = 30  # training-side cases for each setting of the frontier
 FAST, SLOW = 64, 3  # edits whose target vectors are timed
@@ -243,7 +244,9 @@ class Sections:
 
             before = right()
             edits = [found.edit for found in memory.list() if found.edit]
-            report = bake(memory, self.chat, edits, get_method("memit"), moments=self.moments)
+            settings = load_settings("memit", source=CHAT)
+            memit = get_method("memit")
+            report = bake(memory, self.chat, edits, memit, settings, moments=self.moments)
             after = right()
             harm = report.harm
             if report.bake is None or harm is None:
