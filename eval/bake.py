@@ -258,10 +258,10 @@ class Sections:
                 share("life: of those right before, right after through the edited model",
                       [now for was, now in zip(before, after, strict=True) if was], ">= 1.0"),
                 share("life: edits answered right after", after),
-                Figure("life: largest |change| / |weight|", harm.relative),
+                Figure("life: largest change of a weight, as a share of it", harm.relative),
                 Figure("life: KL on canary texts, nats a token", harm.kl),
                 Figure("life: perplexity on canary texts, as a multiple", harm.perplexity),
-                Figure("life: other subjects answered as before", harm.locality, harm.asked),
+                Figure("life: tokens of answers about other subjects kept", harm.locality),
                 *(Figure(f"life: seconds to {step}", taken)
                   for step, taken in report.seconds.items()),
             ]  # fmt: skip
