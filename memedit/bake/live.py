@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
     from memedit.bake.editable import Editable
 
+LEAST_ROWS = 24  # of a group: fewer are hardly quicker to run
+MOST_PADDING = 1.34  # the longest row of a group by its shortest, where there are enough
+
 
 @dataclass(frozen=True)
 class Row:
@@ -80,6 +83,9 @@ def _attention(model: Editable) -> contextlib.AbstractContextManager[object]:
 class LivePass:
     """Rows run once up to where the vectors are added, and again and again from there on.
 
+    Rows of alike length run together: padded to the longest of all, most of what is run would be
+    padding.
+
     Args:
         model: The model; its weights must not change while the pass is used.
         rows: What to run.
@@ -88,6 +94,73 @@ class LivePass:
         reuse: Whether to keep what does not depend on the vectors. Otherwise every call runs the
             whole rows through the whole network and the whole vocabulary, as the published
             implementations do.
+
+    Attributes:
+        read_owners: The vector of each row of logits that :meth:`logits` gives, in the order of
+            ``rows`` and what is read of each.
+    """
+
+    def __init__(
+        self,
+        model: Editable,
+        rows: Sequence[Row],
+        layer: int,
+        parts: Sequence[Part],
+        *,
+        reuse: bool = True,
+    ) -> None:
+        self.reuse = reuse and can_reuse(model.network)
+        device = model.network.device
+        read_rows = torch.tensor([i for i, row in enumerate(rows) for _ in row.read], device=device)
+        owners = torch.tensor([row.owner for row in rows], device=device)
+        self.read_owners = owners[read_rows]
+        self._groups = []
+        places = []
+        for chosen in _alike([len(row.ids) - (row.at if self.reuse else 0) for row in rows]):
+            group = [rows[i] for i in chosen]
+            self._groups.append(_Group(model, group, layer, parts, reuse=self.reuse))
+            places += [torch.isin(read_rows, torch.tensor(chosen, device=device)).nonzero()[:, 0]]
+        self._places = places
+
+    def logits(self, vectors: Mapping[Part, Tensor]) -> Tensor:
+        """Next-token logits ``[reads, vocabulary]``, as float32 or float64.
+
+        Args:
+            vectors: For each part, the vectors ``[owners, width]`` to add; gradients flow to them.
+        """
+        found = torch.cat([group.logits(vectors) for group in self._groups])
+        return found[torch.cat(self._places).argsort()]
+
+    def keep(self, owners: Tensor) -> None:
+        """Drops the rows of all other vectors; those kept are renumbered in their order.
+
+        Args:
+            owners: The vectors to keep, ascending.
+        """
+        kept = torch.isin(self.read_owners, owners)
+        self._places = [kept.cumsum(0)[places[kept[places]]] - 1 for places in self._places]
+        self.read_owners = torch.searchsorted(owners, self.read_owners[kept])
+        for group in self._groups:
+            group.keep(owners)
+        left = [i for i, group in enumerate(self._groups) if len(group.owners)]
+        self._groups = [self._groups[i] for i in left]
+        self._places = [self._places[i] for i in left]
+
+
+def _alike(lengths: Sequence[int]) -> list[list[int]]:
+    """Places of rows that run together, ascending: of alike length, and not too few."""
+    order = sorted(range(len(lengths)), key=lambda i: lengths[i])
+    groups = [order[:1]]
+    for place in order[1:]:
+        group = groups[-1]
+        if len(group) >= LEAST_ROWS and lengths[place] > MOST_PADDING * lengths[group[0]]:
+            groups.append([])
+        groups[-1].append(place)
+    return [sorted(group) for group in groups]
+
+
+class _Group:
+    """Rows that are run together; arguments and methods are those of :class:`LivePass`.
 
     Attributes:
         owners: The vector of each row, ``[rows]``.
@@ -101,12 +174,12 @@ class LivePass:
         layer: int,
         parts: Sequence[Part],
         *,
-        reuse: bool = True,
+        reuse: bool,
     ) -> None:
         self.model = model
         self.parts = tuple(parts)
         self.layer = layer
-        self.reuse = reuse and can_reuse(model.network)
+        self.reuse = reuse
         # The last layer that no vector reaches; -1 for none.
         self.frozen = (layer if self.parts == ("block_out",) else layer - 1) if self.reuse else -1
         device = model.network.device
@@ -130,11 +203,6 @@ class LivePass:
             self._run_once([row.ids for row in rows])
 
     def logits(self, vectors: Mapping[Part, Tensor]) -> Tensor:
-        """Next-token logits ``[reads, vocabulary]``, as float32 or float64.
-
-        Args:
-            vectors: For each part, the vectors ``[owners, width]`` to add; gradients flow to them.
-        """
         cache = DynamicCache(self._past) if self._past else None
         mask = torch.cat([self._past_mask, self._mask], dim=1)
         positions = self._start[:, None] + torch.arange(self._ids.shape[1], device=mask.device)
@@ -152,11 +220,6 @@ class LivePass:
         return cast(Tensor, found.to(torch.promote_types(found.dtype, torch.float32)))
 
     def keep(self, owners: Tensor) -> None:
-        """Drops the rows of all other vectors; those kept are renumbered in their order.
-
-        Args:
-            owners: The vectors to keep, ascending.
-        """
         rows = torch.isin(self.owners, owners).nonzero()[:, 0]
         reads = torch.isin(self.reads, rows)
         self.owners = torch.searchsorted(owners, self.owners[rows])
