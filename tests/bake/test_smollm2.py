@@ -22,23 +22,26 @@ def _margin(chat, prompt):
     return new.log_prob - old.log_prob
 
 
-@pytest.fixture(scope="session")
-def moments():
-    """Read once for both methods."""
-    return Moments()
+FEW = MomentSettings(per_width=1, window=32)  # enough to see it work, in seconds
+
+
+@pytest.fixture(scope="module")
+def editable():
+    """The model, and second moments of the layers that both methods change."""
+    chat = real.smollm2()
+    with chat.engine.using(None):
+        model, moments = Editable.of(chat.engine), Moments()
+        moments.of(model, range(2, 5), FEW)
+    return model, moments
 
 
 @pytest.mark.parametrize("name", ["rome", "memit"])
-def test_an_edit_takes_and_comes_off(name, moments):
-    chat = real.smollm2()
+def test_an_edit_takes_and_comes_off(name, editable):
+    chat, (model, moments) = real.smollm2(), editable
     before = [_margin(chat, prompt) for prompt in (EDIT.cloze, *OTHERS, ELSEWHERE)]
     with chat.engine.using(None):
-        model = Editable.of(chat.engine)
-        settings = load_settings(name, model.network)
-        few = MomentSettings(per_width=1, window=32)  # enough to see it work, in seconds
-        delta = get_method(name).compute(
-            model, [EDIT], settings.model_copy(update={"moments": few}), moments=moments
-        )
+        settings = load_settings(name, model.network).model_copy(update={"moments": FEW})
+        delta = get_method(name).compute(model, [EDIT], settings, moments=moments)
         model.apply(delta)
         try:
             after = [_margin(chat, prompt) for prompt in (EDIT.cloze, *OTHERS, ELSEWHERE)]
