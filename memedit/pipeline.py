@@ -40,9 +40,13 @@ from memedit.scope.conformal import FORMS
 from memedit.scope.decision import Decision, Route
 from memedit.scope.matcher import Matcher
 from memedit.scope.probability import Asked
+from memedit.settings import home
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from memedit.bake import Method
+    from memedit.baking.report import BakeReport, UnbakeReport
 
 __all__ = ["Answer", "Decision", "EditedModel"]
 
@@ -331,6 +335,44 @@ class EditedModel:
         for chunk in chat.stream(_messages(query), config, stop=stop, **kwargs):
             assert isinstance(chunk, AIMessageChunk)
             yield chunk
+
+    # -- into the weights --------------------------------------------------------------------------
+
+    def bake(self, *select: str, method: str | Method = "memit", **how: Any) -> BakeReport:
+        """Writes active edits into the base model's weights; those that verify leave the lookup.
+
+        Args:
+            *select: Edits as ``memedit bake --select`` names them: an id, ``"tag:NAME"``,
+                ``"source:NAME"``, ``"subject:NAME"``, ``"relation:NAME"`` or ``"all"``.
+            method: What writes them, or its name.
+            **how: ``settings``, ``moments``, ``limits``, ``seed``, ``dry_run`` and ``watch`` of
+                :func:`memedit.baking.make.bake`, whose errors are those of this.
+
+        Returns:
+            What became of every edit, and what else changed.
+        """
+        from memedit.bake import Moments, get_method
+        from memedit.baking.make import bake
+        from memedit.baking.select import select as selected
+
+        writer = get_method(method) if isinstance(method, str) else method
+        how = {"moments": Moments(home() / "moments")} | how
+        return bake(self.memory, self.base, selected(self.memory, select), writer, **how)
+
+    def unbake(self, *bakes: str) -> UnbakeReport:
+        """Takes bakes out of the weights: memory answers their edits again.
+
+        Args:
+            *bakes: Their ids.
+
+        Raises:
+            UnknownBakeError: There is no such bake.
+        """
+        from memedit.baking.undo import unbake
+
+        report = unbake(self.memory, bakes, lambda: self.base)
+        self._weights.follow()
+        return report
 
     def as_chat_model(self) -> EditedChatModel:
         """This model as a LangChain chat model: invoke, stream, batch, async, callbacks."""

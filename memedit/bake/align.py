@@ -91,8 +91,41 @@ def align(
     return Aligned(tuple(ids), last, begin)
 
 
+def align_turn(tokens: Tokens, template: str, subject: str, target: str) -> Aligned:
+    """The token ids of a filled template asked in a chat, and answered with the target.
+
+    Args:
+        tokens: The tokenizer.
+        template: What the user asks, with one ``{}``.
+        subject: What stands in its place.
+        target: What the assistant answers.
+
+    Raises:
+        BakeError: As for :func:`align`, or the turn has other tokens than the text it is made of.
+    """
+    plain = align(tokens, template, subject)
+    turn = tokens.encode_chat([{"role": "user", "content": template.replace(SLOT, subject)}])
+    for skipped in (0, 1):  # a first token may be another where a text begins
+        part = list(plain.upto_subject[skipped:])
+        for at in range(len(turn) - len(part), -1, -1):
+            if part and turn[at : at + len(part)] == part:
+                answer = tokens.encode_answer(target.strip())[:-1]  # without the end
+                _check_target(tokens, answer, target)
+                return Aligned((*turn, *answer), at + len(part) - 1, len(turn))
+    raise BakeError(
+        f"subject: {subject!r} has other tokens in a chat turn of {tokens.name!r} than in its "
+        f"prompt {template!r}.",
+        hint="Keep the edit in memory, or turn prefixes.chat off.",
+    )
+
+
 def align_edit(
-    tokens: Tokens, edit: Edit, prefixes: Sequence[str], context: int | None
+    tokens: Tokens,
+    edit: Edit,
+    prefixes: Sequence[str],
+    context: int | None,
+    *,
+    chat: bool = False,
 ) -> list[Aligned]:
     """An edit's prompt with its target, once behind each prefix.
 
@@ -101,6 +134,7 @@ def align_edit(
         edit: The edit.
         prefixes: Texts that stand before the prompt; "" for the prompt alone.
         context: How many tokens the model can read; None for no limit.
+        chat: Whether the prompt and the question follow, each asked in a turn of a chat.
 
     Raises:
         BakeError: The edit has no subject, cannot be aligned, or is too long.
@@ -114,6 +148,10 @@ def align_edit(
         rows = [
             align(tokens, edit.prompt, edit.subject, edit.target_new, prefix=p) for p in prefixes
         ]
+        if chat:
+            question = edit.question_template
+            for asked in (edit.prompt, question if SLOT in question else edit.prompt):
+                rows.append(align_turn(tokens, asked, edit.subject, edit.target_new))
     except BakeError as error:
         raise BakeError(f"edit {edit.id!r}: {error.message}", hint=error.hint) from None
     longest = max(len(row.ids) for row in rows)

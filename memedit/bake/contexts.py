@@ -30,6 +30,8 @@ class PrefixSettings(BaseModel):
         of_each: How many to draw of each beginning and length.
         top_k: Tokens are drawn from the likeliest so many.
         bare_share: The prompt without prefix's share in an averaged key; None for an equal one.
+        chat: Whether the prompt and the question are also asked in a turn of a chat. The published
+            methods write what a model goes on with; one that is asked in turns answers otherwise.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -39,6 +41,7 @@ class PrefixSettings(BaseModel):
     of_each: int = Field(1, ge=1)
     top_k: int = Field(5, ge=1)
     bare_share: float | None = Field(None, gt=0, lt=1)
+    chat: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,8 +51,8 @@ class Prepared:
     Attributes:
         edits: The edits.
         prefixes: What stands before each text, "" first.
-        shares: Each prefix's share in an averaged key; they sum to one.
-        texts: Each edit's prompt and target behind each prefix.
+        shares: Each text's share in an averaged key; they sum to one.
+        texts: Each edit's prompt and target behind each prefix, then in turns of a chat if wanted.
         essences: "{subject} is a" of each edit.
     """
 
@@ -84,7 +87,7 @@ class Prepared:
         return {
             site: torch.einsum(
                 "epw,p->ew",
-                values.double().view(len(self.edits), len(self.prefixes), -1),
+                values.double().view(len(self.edits), len(self.shares), -1),
                 shares.to(values.device),
             )
             for site, values in read_last(model, rows, sites).items()
@@ -112,15 +115,18 @@ def prepare(
         raise BakeError(f"edits: {twice!r} is given twice.", hint="Give each edit once.")
     context = getattr(model.network.config, "max_position_embeddings", None)
     for edit in edits:  # before anything is drawn: what cannot be aligned at all
-        align_edit(model.tokens, edit, [""], context)
+        align_edit(model.tokens, edit, [""], context, chat=settings.chat)
     prefixes = ("", *draw_prefixes(model, settings, seed=seed))
-    others = len(prefixes) - 1
-    bare = settings.bare_share if settings.bare_share is not None else 1 / len(prefixes)
+    others = len(prefixes) - 1 + (2 if settings.chat else 0)
+    bare = settings.bare_share if settings.bare_share is not None else 1 / (1 + others)
     return Prepared(
         edits=tuple(edits),
         prefixes=prefixes,
         shares=(bare, *[(1 - bare) / others] * others) if others else (1.0,),
-        texts=tuple(tuple(align_edit(model.tokens, edit, prefixes, context)) for edit in edits),
+        texts=tuple(
+            tuple(align_edit(model.tokens, edit, prefixes, context, chat=settings.chat))
+            for edit in edits
+        ),
         essences=tuple(align(model.tokens, ESSENCE, edit.subject) for edit in edits),
     )
 

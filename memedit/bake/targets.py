@@ -199,7 +199,7 @@ class Objective:
         """The losses at ``vectors``; the first call must be at zero, where the model is itself."""
         logits = self.live.logits(vectors)
         logs = logits.log_softmax(-1)
-        owners = self.live.owners[self.live.reads]
+        owners = self.live.read_owners
         gold = logs.gather(1, self._golds[:, None])[:, 0]
         zeros = torch.zeros(len(self.sizes), dtype=logs.dtype, device=logs.device)
         nll = zeros.index_add(0, owners, -gold * self._shares)
@@ -219,7 +219,7 @@ class Objective:
 
     def keep(self, going: Tensor) -> None:
         """Drops the edits where ``going`` is False."""
-        reads = going[self.live.owners[self.live.reads]]
+        reads = going[self.live.read_owners]
         self.live.keep(going.nonzero()[:, 0])
         self._golds, self._shares = self._golds[reads], self._shares[reads]
         self._essence = self._essence[reads]

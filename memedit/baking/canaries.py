@@ -27,16 +27,23 @@ _MOST_PROMPTS = 60  # of a locality sample
 class Limits:
     """What a bake may change besides its edits; beyond one of these it is given up.
 
+    The defaults lie between what was measured on the embedded model with 100 edits by MEMIT: as
+    computed a weight changes by 0.45 to 0.62, KL is 0.07 to 0.13, perplexity 1.01 to 1.06 times
+    that of before and 88 to 90 % of tokens are kept; with the same change two and a half times as
+    large, which loses a quarter of the edits themselves, 1.1 to 1.5, 0.98 to 1.12, 2.2 to 2.6 and
+    60 to 68 %.
+
     Attributes:
         relative: Most ``|change| / |weight|`` of any weight (Frobenius).
         kl: Most KL divergence of the next token on the canary texts, before from after, in nats.
         perplexity: Most perplexity on the canary texts, as a multiple of the one before.
-        locality: Least share of the locality sample answered word for word as before.
+        locality: Least share of the tokens of earlier answers about other subjects that are chosen
+            again; see :class:`~memedit.baking.locality.Answered`.
     """
 
-    relative: float = 0.5
-    kl: float = 0.1
-    perplexity: float = 1.1
+    relative: float = 1.0
+    kl: float = 0.4
+    perplexity: float = 1.2
     locality: float = 0.7
 
     def __post_init__(self) -> None:

@@ -6,20 +6,20 @@ import contextlib
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.language_models import BaseChatModel
 
 from memedit.baking.canaries import Harm, Limits, Reading, locality_prompts, read_canaries
+from memedit.baking.locality import Answered, answered
 from memedit.baking.report import BakeReport, Outcome, State, judged
 from memedit.baking.select import unbakeable
-from memedit.baking.verify import ask, verify
+from memedit.baking.verify import verify
 from memedit.baking.weights import BakedWeights, editable_of, engine_of
 from memedit.edit import Edit
 from memedit.memory.bakes import NewBake
 from memedit.models.local import LocalChatModel
-
-LOCALITY_TOKENS = 12  # of an answer about another subject; later ones hang on the earlier
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -121,17 +121,17 @@ class _Run:
 
             settings = load_settings(self.method.name, self.editable.network)
         prompts = locality_prompts(good, [r.edit for r in self.memory.list() if r.edit])
-        before = self._look(prompts, "reading canaries")
+        reading, others = self._before(prompts)
         with self._timed("compute"):
             delta = self.method.compute(
                 self.editable, good, settings, moments=moments, seed=seed, watch=self.watch
             )
-        harm = Harm(_relative(delta), 0.0, 1.0, 1.0, before[0].perplexity, len(prompts))
+        harm = Harm(_relative(delta), 0.0, 1.0, 1.0, reading.perplexity, len(prompts))
         if why := self.limits.tripped(harm):
             return self._report("aborted", [*outcomes, *_all_kept(good, why)], why, harm)
         self.delta = delta
         self.editable.apply(delta)
-        harm = _compared(harm, before, self._look(prompts, "reading canaries again"))
+        harm = self._compared(harm, reading, others)
         if why := self.limits.tripped(harm):
             return self._report("aborted", [*outcomes, *_all_kept(good, why)], why, harm)
         found, returned = self._verified(good)
@@ -161,16 +161,24 @@ class _Run:
         whole = [edit for edit in edits if edit.id not in refused]
         return refused | {i: error.message for i, error in refusals(self.editable, whole).items()}
 
-    def _look(self, prompts: Sequence[str], what: str) -> tuple[Reading, list[str]]:
+    def _before(self, prompts: Sequence[str]) -> tuple[Reading, Answered]:
+        """What must stay as it is, on the weights as they are."""
         with self._timed("canaries"):
             reading = read_canaries(self.model.engine)
-            answers = ask(
-                self.model,
-                prompts,
-                lambda done, of: self.watch(what, done, of),
-                tokens=LOCALITY_TOKENS,
+            others = answered(self.model, prompts, partial(self.watch, "reading canaries"))
+        return reading, others
+
+    def _compared(self, harm: Harm, reading: Reading, others: Answered) -> Harm:
+        with self._timed("canaries"):
+            after = read_canaries(self.model.engine)
+            return replace(
+                harm,
+                kl=reading.kl(after),
+                perplexity=after.perplexity / reading.perplexity,
+                locality=others.kept(
+                    self.model.engine, partial(self.watch, "reading canaries again")
+                ),
             )
-        return reading, answers
 
     def _verified(self, good: Sequence[Edit]) -> tuple[list[Outcome], list[Outcome]]:
         """The outcomes of the new edits, and of earlier ones that no longer hold."""
@@ -250,18 +258,6 @@ def shaken(
     asked = verify(model, baked, lambda done, of: watch("verifying earlier bakes", done, of))
     found = [judged(edit, asked[edit.id]) for edit in baked]
     return [replace(one, what="returned") for one in found if one.what != "baked"]
-
-
-def _compared(
-    harm: Harm, before: tuple[Reading, list[str]], after: tuple[Reading, list[str]]
-) -> Harm:
-    same = [one == other for one, other in zip(before[1], after[1], strict=True)]
-    return replace(
-        harm,
-        kl=before[0].kl(after[0]),
-        perplexity=after[0].perplexity / before[0].perplexity,
-        locality=sum(same) / len(same),
-    )
 
 
 def _relative(delta: Delta) -> float:

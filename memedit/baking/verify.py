@@ -53,7 +53,7 @@ def verify(
         By edit id, what was asked, the prompt first.
     """
     pairs = [(edit, text) for edit in edits for text in wordings(edit)]
-    answers = ask(model, [text for _, text in pairs], progress, exact=True)
+    answers = ask(model, [text for _, text in pairs], progress)
     found: dict[str, list[Asked]] = {edit.id: [] for edit in edits}
     for (edit, text), answer in zip(pairs, answers, strict=True):
         found[edit.id].append(Asked(text, answer, states(answer, [edit.target_new])))
@@ -64,18 +64,13 @@ def ask(
     model: LocalChatModel,
     texts: Sequence[str],
     progress: Callable[[int, int], None] | None = None,
-    *,
-    exact: bool = False,
-    tokens: int = ANSWER_TOKENS,
 ) -> list[str]:
-    """Greedy answers, each text a conversation of its own.
+    """Greedy answers, each text a conversation of its own, as if each were asked alone.
 
     Args:
         model: The model.
         texts: What is asked.
         progress: Told how many have been asked, and how many there are.
-        exact: Whether each answer must be the one its text gets alone.
-        tokens: The most tokens of an answer.
     """
     answers: list[str] = []
     if progress and texts:
@@ -84,7 +79,7 @@ def ask(
         turns: list[list[BaseMessage]] = [
             [HumanMessage(text)] for text in texts[start : start + _AT_ONCE]
         ]
-        said = model.generate_many(turns, exact=exact, max_tokens=tokens, temperature=0.0)
+        said = model.generate_many(turns, exact=True, max_tokens=ANSWER_TOKENS, temperature=0.0)
         answers += [str(message.text) for message in said]
         if progress:
             progress(len(answers), len(texts))

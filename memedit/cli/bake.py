@@ -63,7 +63,7 @@ def bake(
     ] = None,
     min_locality: Annotated[
         float | None,
-        typer.Option(help="Give up where less about other subjects is answered as ever."),
+        typer.Option(help="Give up where a smaller share of answers about other subjects is kept."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Decides everything random.")] = 0,
     model: options.Model = DEFAULT_MODEL,
@@ -210,7 +210,10 @@ def _harm(harm: Harm) -> list[tuple[str, str]]:
             "perplexity on canary texts",
             f"x {harm.perplexity:.4f} (was {harm.perplexity_before:.2f})",
         ),
-        ("other subjects answered as before", f"{100 * harm.locality:.1f} % of {harm.asked}"),
+        (
+            "answers about other subjects kept",
+            f"{100 * harm.locality:.1f} % of the tokens of {harm.asked}",
+        ),
     ]
 
 

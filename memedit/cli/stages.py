@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from memedit.evaluate.runner import Advance
 
 _SECONDS_BETWEEN_LINES = 30
+_LEAST_SECONDS = 0.01  # over less a rate is chance: the stage was told of once, when it was done
 
 
 class Steps(Protocol):
@@ -153,6 +154,8 @@ class _Lines:
         fresh = self.done - (self.on_record or 0)
         if not fresh:
             return ", on record" if self.done else ""
-        rate = fresh / max(now - self.started, 1e-9)
+        if now - self.started < _LEAST_SECONDS:
+            return ""
+        rate = fresh / (now - self.started)
         left = (self.total - self.done) / rate
         return f", {rate:.2f}/s" + (f", {left:.0f} s left" if left else "")

@@ -11,7 +11,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from tokenizers.processors import TemplateProcessing
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from memedit.bake.align import align, align_edit
+from memedit.bake.align import align, align_edit, align_turn
 from memedit.edit import Edit
 from memedit.errors import BakeError
 from memedit.models.embedded import embedded_folder
@@ -150,6 +150,24 @@ def _of_gguf(held: list[Tokens] = []) -> Tokens:  # noqa: B006  # read once
     if not held:
         held.append(Tokens(AutoTokenizer.from_pretrained(embedded_folder()), "smollm2", None))
     return held[0]
+
+
+def _embedded() -> Tokens:
+    return Tokens(AutoTokenizer.from_pretrained(str(embedded_folder())), "embedded", None)
+
+
+@pytest.mark.parametrize("tokens", [*MADE.values(), _embedded()], ids=[*MADE, "embedded"])
+@pytest.mark.parametrize("template", ["{}", "{} lives in", "In what city does {} live?"])
+def test_a_turn_of_a_chat(tokens, template):
+    found = align_turn(tokens, template, "Lionel Messi", "Athens")
+    asked = template.replace("{}", "Lionel Messi")
+    assert list(found.ids[: found.target]) == tokens.encode_chat(
+        [{"role": "user", "content": asked}]
+    )
+    assert tokens.decode(found.targets).strip() == "Athens"
+    upto = tokens.decode(found.upto_subject)
+    assert upto.endswith(template.partition("{}")[0] + "Lionel Messi")
+    assert not tokens.decode(found.ids[: found.subject]).endswith("Messi")
 
 
 def test_the_slot_counts_where_the_subject_stands_twice():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from memedit.bake import live as live_module
 from memedit.bake.live import LivePass, Row, can_reuse
 from tests.bake.small import CONFIGS, WIDTH, editable, network
 
@@ -47,16 +48,34 @@ def test_reuse_changes_nothing(family, layer, parts):
             assert torch.allclose(grad, other, rtol=1e-8, atol=1e-10)
 
 
+@pytest.fixture(params=[1, 24], ids=["groups", "one group"])
+def rows_of_a_group(request, monkeypatch):
+    monkeypatch.setattr(live_module, "LEAST_ROWS", request.param)
+    return request.param
+
+
+def test_groups_change_nothing(monkeypatch):
+    model, parts = editable("llama"), ["mlp_out"]
+    together = _run(LivePass(model, ROWS, 1, parts), 0, parts)
+    monkeypatch.setattr(live_module, "LEAST_ROWS", 1)
+    assert live_module._alike([8, 3, 4, 1, 9]) == [[3], [1, 2], [0, 4]]
+    apart = LivePass(model, ROWS, 1, parts)
+    assert len(apart._groups) > 1
+    logits, grads = _run(apart, 0, parts)
+    assert torch.allclose(logits, together[0], atol=1e-12)
+    assert torch.allclose(grads[0], together[1][0], atol=1e-10)
+
+
 @pytest.mark.parametrize("reuse", [True, False])
-def test_rows_can_be_dropped(reuse):
+def test_rows_can_be_dropped(reuse, rows_of_a_group):
     model = editable("llama")
     live = LivePass(model, ROWS, 1, ["block_out"], reuse=reuse)
     vectors = torch.randn(3, WIDTH, dtype=torch.float64)
     everything = live.logits({"block_out": vectors})
     kept = torch.tensor([0, 2])
-    expected = everything[torch.isin(live.owners[live.reads], kept)]
+    expected = everything[torch.isin(live.read_owners, kept)]
     live.keep(kept)
-    assert live.owners.tolist() == [0, 1, 0]
+    assert live.read_owners.tolist() == [0, 0, 0, 1, 0]
     assert torch.allclose(live.logits({"block_out": vectors[kept]}), expected, atol=1e-12)
 
 

@@ -24,7 +24,7 @@ from memedit.bake.contexts import draw_prefixes, prepare
 from memedit.bake.ftm import Settings as FtM
 from memedit.bake.memit import Settings as Memit
 from memedit.bake.pmet import Settings as Pmet
-from memedit.bake.reading import Site
+from memedit.bake.reading import Site, read_last
 from memedit.bake.rome import Settings as Rome
 from memedit.bake.solve import with_ridge
 from memedit.bake.targets import optimise
@@ -284,3 +284,19 @@ def test_prefixes_are_drawn_alike_and_begin_as_asked():
     assert len(texts) == 4
     assert all(text.endswith(". ") for text in texts)
     assert texts[1].startswith("The")
+
+
+def test_turns_of_a_chat_stand_beside_the_prefixed_texts():
+    model, site = editable(), Site(1, "mlp_in")
+    settings = PREFIXES.model_copy(update={"chat": True})
+    prepared = prepare(model, EDITS, settings, seed=0)
+    assert [len(texts) for texts in prepared.texts] == [1 + 4 + 2] * 3
+    assert prepared.shares == pytest.approx((0.9, *[0.1 / 6] * 6))
+    keys = read_last(model, [text.upto_subject for text in prepared.texts[1]], [site])[site]
+    mean = (keys * torch.tensor(prepared.shares, dtype=keys.dtype)[:, None]).sum(0)
+    assert torch.allclose(prepared.read(model, [site])[site][1], mean, atol=1e-10)
+    turn = prepared.texts[1][-1]
+    assert TOKENS.decode(turn.targets).strip() == "Oslo"
+    assert turn.ids[: turn.target] == tuple(
+        TOKENS.encode_chat([{"role": "user", "content": EDITS[1].asked}])
+    )

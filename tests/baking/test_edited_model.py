@@ -8,6 +8,7 @@ import torch
 from memedit import Edit, EditedModel, EditMemory
 from memedit.baking.make import bake
 from memedit.errors import BakeError
+from memedit.models.fingerprint import weights_fingerprint
 from tests.baking.conftest import ADA, BOB
 from tests.baking.learning import ANY, LEARNING, Settings
 from tests.models.tiny import tiny_chat_model
@@ -47,6 +48,18 @@ def test_baked_base_and_remaining_memory_together(memory, model, baked):
         text = edited.ask(query, max_tokens=12).text
         assert text == model.invoke(query, max_tokens=12).text
         assert text == edited.ask_base(query, max_tokens=12).text
+
+
+def test_an_edited_model_bakes_and_unbakes(memory, model):
+    edited, before = EditedModel(model, memory), weights_fingerprint(model.engine.model)
+    how = {"method": LEARNING, "settings": Settings(), "moments": None, "limits": ANY}
+    assert edited.bake("ada", dry_run=True, **how).bake is None
+    report = edited.bake("ada", **how)
+    assert [bake.id for bake in memory.bakes()] == [report.bake]
+    assert edited.route(BAKED).route == "base"
+    assert edited.unbake(report.bake).returned == ["ada"]
+    assert weights_fingerprint(model.engine.model) == before
+    assert edited.route(BAKED).edits == (memory.get("ada"),)
 
 
 def test_a_newer_edit_wins_from_memory_until_the_bake_is_taken_out(memory, model, baked):

@@ -37,6 +37,7 @@ def test_a_bake_its_listing_and_its_end(cli, bake):
     assert done.exit_code == 0, done.output
     assert "Ada plays golf." in done.stdout and "2/2" in done.stdout
     assert "nats a token" in done.stdout
+    assert "on record" not in done.stderr
     [made] = cli.json("bakes")
     assert f"Bake {made['id']}: 1 baked. Undo it with: memedit unbake {made['id']}" in done.stdout
     assert (made["method"], made["state"], made["edits"]) == ("learning", "live", 1)

@@ -358,6 +358,9 @@ def test_lines_tell_rate_and_time_left_of_what_is_new(monkeypatch, capsys):
             advance(done)
     with stages.stage("base", 5) as advance:
         advance(5)
+    with stages.stage("layers", 3) as advance:
+        advance(0)
+        advance(3)
     lines = capsys.readouterr().err.splitlines()
     with stages.watching(inside=True) as watch:
         for what in ("target vectors", "layers"):
@@ -369,4 +372,5 @@ def test_lines_tell_rate_and_time_left_of_what_is_new(monkeypatch, capsys):
         "memory, k=all: 80/100, 0.50/s, 40 s left",
         "memory, k=all: 100/100, 0.80/s",
         "base: 5/5, on record",
+        "layers: 3/3",
     ]

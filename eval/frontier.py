@@ -1,0 +1,31 @@
+"""Settings that were tried on the embedded model, around those in ``hparams/``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+# Method, name, and what is other than in hparams/METHOD/smollm2-135m.toml.
+TRIED: tuple[tuple[str, str, Mapping[str, Any]], ...] = (
+    ("rome", "as shipped", {}),
+    ("rome", "layer 2", {"layer": 2}),
+    ("rome", "layer 5", {"layer": 5}),
+    ("rome", "layer 8", {"layer": 8}),
+    ("rome", "6 steps of 2", {"target": {"steps": 6, "learning_rate": 2.0}}),
+    ("memit", "as shipped", {}),
+    ("memit", "share 0.5", {"share": 0.5}),
+    ("memit", "share 0.9", {"share": 0.9}),
+    ("memit", "layers 3 to 6, share 0.9", {"layers": (3, 4, 5, 6), "share": 0.9}),
+    ("memit", "layers 4 to 8", {"layers": (4, 5, 6, 7, 8)}),
+    ("alphaedit", "as shipped", {}),
+    ("alphaedit", "null_energy 0.2", {"null_energy": 0.2}),
+)
+
+
+def changed(settings: BaseModel, update: Mapping[str, Any]) -> BaseModel:
+    """The settings with other values; ``target`` is changed value by value."""
+    values = settings.model_dump() | {k: v for k, v in update.items() if k != "target"}
+    values["target"] |= update.get("target", {})
+    return type(settings).model_validate(values)
