@@ -57,3 +57,15 @@ def test_a_trail_is_no_answer_where_the_question_goes_on(graph_of, encoder):
     assert within.answer == "Samoa"
     assert further.answer is None and "capital" in further.reason
     assert [hop.answer for hop in further.hops] == ["Ann Lee", "Samoa"]
+
+
+def test_a_trail_below_the_floor_is_kept_where_the_untrained_reader_finds_it_like(
+    graph_of, encoder
+):
+    planner = WordPlanner(encoder, floor=100.0)  # no score is so high
+    walk = Walk(graph_of(fact("Misery", "author", "Ann Lee")), planner, day=DAY)
+    like, unlike = walk.answer_many(
+        ["Who is the author of Misery?", "Who cleaned the windows of Misery?"]
+    )
+    assert like.answer == "Ann Lee"
+    assert unlike.answer is None

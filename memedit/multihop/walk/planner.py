@@ -12,6 +12,7 @@ many paths, the other tells the few that are left apart.
 from __future__ import annotations
 
 import copy
+import functools
 import hashlib
 import itertools
 import math
@@ -21,7 +22,7 @@ from functools import cached_property
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -93,43 +94,45 @@ class Plan:
         return scores
 
 
+class Readers(NamedTuple):
+    """What reads questions, as it was trained.
+
+    Attributes:
+        head: The trained head.
+        reader: Reads a batch of questions with the head and the transformer it was trained with.
+        wording: Embeds questions and paths as wholes.
+        floor: See :class:`~memedit.multihop.walk.ranking.Ranker`.
+    """
+
+    head: PlanHead
+    reader: Reader
+    wording: Embeds
+    floor: float
+
+
 class Planner:
     """A :class:`~memedit.multihop.walk.ranking.Ranker` by plans.
 
     Args:
-        head: The trained head.
-        reader: Reads a batch of questions with the head and the transformer it was trained with.
-        wording: What embeds questions and paths as wholes.
-        encoder: The encoder that all were trained on.
+        readers: What reads questions.
+        encoder: The encoder that they were trained on.
         vectors_of: Unit vectors of masked phrases by that encoder, ``[n, d]``.
         inventory: The common relations, encoded by it.
-        floor: See :class:`~memedit.multihop.walk.ranking.Ranker`.
     """
 
     misfit = MISFIT
 
     def __init__(
-        self,
-        head: PlanHead,
-        reader: Reader,
-        wording: Embeds,
-        encoder: Encoder,
-        vectors_of: VectorsOf,
-        inventory: Inventory,
-        *,
-        floor: float,
+        self, readers: Readers, encoder: Encoder, vectors_of: VectorsOf, inventory: Inventory
     ) -> None:
-        self.head = head.train(mode=False)
+        self.head, self._reader, self._wording, self.floor = readers
         self.inventory = inventory
-        self.composed = ComposedPaths(wording)
-        self.floor = floor
+        self.composed = ComposedPaths(self._wording)
         self.vectors = vectors_of
         self._untrained = ComposedPaths(encoder)
-        self._reader = reader
-        self._wording = wording
         self._encoder = encoder
         self._relations: dict[str, Vectors] = {}
-        self._scale = float(head.scale.detach().exp())
+        self._scale = float(self.head.scale.detach().exp())
         self._known = self._told(inventory.vectors)
 
     @classmethod
@@ -139,42 +142,14 @@ class Planner:
         Raises:
             EncoderError: A part is missing, or they were trained on another encoder.
         """
-        about = _read_about(folder)
-        if not isinstance(encoder, SentenceEncoder) or about["encoder"] != encoder.fingerprint:
-            raise EncoderError(
-                f"decomposer: {str(folder)!r} was trained on the encoder {about['encoder']}, not "
-                f"on {encoder.fingerprint}.",
-                hint="Train one for this encoder: memedit train decomposer.",
-            )
-        if "wording" not in about or not (folder / WORDING_FILE).is_file():
-            raise EncoderError(
-                f"decomposer: {str(folder)!r} has no reader of wordings; its training was not "
-                "brought to its end.",
-                hint="Go on with it: memedit train decomposer --out FOLDER.",
-            )
-        from safetensors.torch import load_file
-
-        file = folder / WEIGHTS_FILE
-        head = PlanHead(encoder.dimension)
-        weights = load_file(file)
-        head.load_state_dict({name: weights[name].float() for name in head.state_dict()})
-        transformer = cast(Any, encoder.model)[0]
-        trunk = copy.deepcopy(transformer.auto_model)
-        merge(trunk, file, _scale(about))
-        reader = reader_of(head, trunk.train(mode=False), transformer.tokenizer)
-        scale = SHARE * _scale(about["wording"])
-        wording = Wording.load(folder / WORDING_FILE, encoder, scale)
-        inventory = Inventory.load(encoder)
-        floor = float(about["floor"])
-        return cls(head, reader, wording, encoder, vectors_of, inventory, floor=floor)
+        return cls(_readers(folder, encoder), encoder, vectors_of, Inventory.load(encoder))
 
     @staticmethod
     def shipped(encoder: Encoder, vectors_of: VectorsOf) -> Planner | None:
         """The planner that ships with memedit; None where it does not fit the encoder."""
         if not Planner.ships_for(encoder):
             return None
-        with resources.as_file(_shipped()) as folder:
-            return Planner.load(folder, encoder, vectors_of)
+        return Planner(_shipped_readers(encoder), encoder, vectors_of, Inventory.load(encoder))
 
     @staticmethod
     def ships_for(encoder: Encoder) -> bool:
@@ -275,6 +250,42 @@ class Planner:
         with torch.inference_mode():
             told: Vectors = self.head.relations(torch.from_numpy(np.array(vectors))).numpy()
         return told
+
+
+@functools.lru_cache(maxsize=2)
+def _shipped_readers(encoder: Encoder) -> Readers:
+    """The readers that ship with memedit, loaded once for an encoder."""
+    with resources.as_file(_shipped()) as folder:
+        return _readers(folder, encoder)
+
+
+def _readers(folder: Path, encoder: Encoder) -> Readers:
+    """The readers in ``folder``, on copies of the encoder's weights."""
+    about = _read_about(folder)
+    if not isinstance(encoder, SentenceEncoder) or about["encoder"] != encoder.fingerprint:
+        raise EncoderError(
+            f"decomposer: {str(folder)!r} was trained on the encoder {about['encoder']}, not "
+            f"on {encoder.fingerprint}.",
+            hint="Train one for this encoder: memedit train decomposer.",
+        )
+    if "wording" not in about or not (folder / WORDING_FILE).is_file():
+        raise EncoderError(
+            f"decomposer: {str(folder)!r} has no reader of wordings; its training was not "
+            "brought to its end.",
+            hint="Go on with it: memedit train decomposer --out FOLDER.",
+        )
+    from safetensors.torch import load_file
+
+    file = folder / WEIGHTS_FILE
+    head = PlanHead(encoder.dimension)
+    weights = load_file(file)
+    head.load_state_dict({name: weights[name].float() for name in head.state_dict()})
+    transformer = cast(Any, encoder.model)[0]
+    trunk = copy.deepcopy(transformer.auto_model)
+    merge(trunk, file, _scale(about))
+    reader = reader_of(head.train(mode=False), trunk.train(mode=False), transformer.tokenizer)
+    wording = Wording.load(folder / WORDING_FILE, encoder, SHARE * _scale(about["wording"]))
+    return Readers(head, reader, wording, float(about["floor"]))
 
 
 def reader_of(head: PlanHead, trunk: Any, tokenizer: Any) -> Reader:
