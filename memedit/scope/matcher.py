@@ -150,10 +150,28 @@ class Matcher:
             self._kept.popitem(last=False)
 
 
-def tokens(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> dict[str, torch.Tensor]:
-    """Texts as a padded batch."""
+def tokens(
+    tokenizer: PreTrainedTokenizerBase,
+    texts: Sequence[str],
+    *,
+    longest: int = MAX_TOKENS,
+    multiple: int | None = None,
+) -> dict[str, torch.Tensor]:
+    """Texts as a padded batch.
+
+    Args:
+        tokenizer: Splits them.
+        texts: The texts.
+        longest: Tokens after which a text is cut off.
+        multiple: The batch's length is padded to a multiple of it.
+    """
     batch = tokenizer(
-        list(texts), padding=True, truncation=True, max_length=MAX_TOKENS, return_tensors="pt"
+        list(texts),
+        padding=True,
+        truncation=True,
+        max_length=longest,
+        pad_to_multiple_of=multiple,
+        return_tensors="pt",
     )
     return {key: batch[key] for key in ("input_ids", "attention_mask")}
 

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from pydantic import Field
 
 from memedit.scope.encoder import SentenceEncoder
-from memedit.scope.matcher import CONFIG_FILE, MAX_TOKENS, WEIGHTS_FILE, pooled
+from memedit.scope.matcher import CONFIG_FILE, MAX_TOKENS, WEIGHTS_FILE, pooled, tokens
 from memedit.scope.trained_folder import write_about
 from memedit.train.checkpoint import Checkpoint
 from memedit.train.groups import Group, Source, draw_step
@@ -122,7 +122,7 @@ def _loss(
 ) -> torch.Tensor:
     texts = list(dict.fromkeys(t for g in groups for t in (*g.queries, *g.edits)))
     row = {text: i for i, text in enumerate(texts)}
-    vectors = _embedded(model, tokenizer, texts)
+    vectors = embedded(model, tokenizer, texts)
     losses = []
     for group in groups:
         queries = vectors[[row[text] for text in group.queries]]
@@ -136,21 +136,30 @@ def _loss(
     return torch.stack(losses).mean()
 
 
-def _embedded(model: PeftModel, tokenizer: Any, texts: Sequence[str]) -> torch.Tensor:
-    """Unit vectors ``[len(texts), d]`` with gradients; alike lengths share a chunk."""
+def embedded(
+    model: PeftModel,
+    tokenizer: Any,
+    texts: Sequence[str],
+    *,
+    chunks: int = _CHUNKS,
+    longest: int = MAX_TOKENS,
+) -> torch.Tensor:
+    """Unit vectors ``[len(texts), d]`` with gradients; alike lengths share a chunk.
+
+    Args:
+        model: The transformer with its adapter.
+        tokenizer: Its tokenizer.
+        texts: The texts.
+        chunks: How many chunks, each padded to its own longest.
+        longest: Tokens after which a text is cut off.
+    """
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-    size = -(-len(order) // _CHUNKS)
+    size = -(-len(order) // chunks)
     parts = []
     for start in range(0, len(order), size):
-        batch = tokenizer(
-            [texts[i] for i in order[start : start + size]],
-            padding=True,
-            truncation=True,
-            max_length=MAX_TOKENS,
-            pad_to_multiple_of=_ROUND,
-            return_tensors="pt",
-        )
-        batch = {key: batch[key].to(model.device) for key in ("input_ids", "attention_mask")}
+        chunk = [texts[i] for i in order[start : start + size]]
+        batch = tokens(tokenizer, chunk, longest=longest, multiple=_ROUND)
+        batch = {key: rows.to(model.device) for key, rows in batch.items()}
         with torch.autocast(model.device.type, dtype=torch.bfloat16):
             parts.append(pooled(model, batch))
     back = torch.empty(len(order), dtype=torch.long)

@@ -23,12 +23,12 @@ from pydantic import Field
 from torch import Tensor
 
 from memedit.multihop.walk.head import MAX_HOPS
-from memedit.multihop.walk.wording import embedded
+from memedit.multihop.walk.wording import MAX_TOKENS
 from memedit.scope.encoder import SentenceEncoder
 from memedit.train.checkpoint import Checkpoint
 from memedit.train.compositions import Part
 from memedit.train.loop import LoopSettings, Progress, Watch, run
-from memedit.train.matching import trainable
+from memedit.train.matching import embedded, trainable
 from memedit.train.planning import SAME, drawn_for
 from memedit.train.plans import Family
 
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 ALIKE = 15  # relations nearest to another that are taken for it
 _SKIP = -1e4
 _CHUNKS = 6  # of a step's texts, each padded to its own longest
-_ROUND = 8  # lengths are padded to a multiple: every new shape is compiled anew
 _BACK = 0.3  # what finding the question of a path counts beside finding the path of a question
 
 Path = tuple[str, ...]  # relations in the order they are walked
@@ -189,7 +188,8 @@ def fit(
         paths = [question.relations for question in drawn]
         paths += [w for q in drawn for w in wrong.beside(q.relations, settings.wrong, rng)]
         texts = [question.question for question in drawn]
-        vectors = _embedded(model, tokenizer, texts + [wrong.text(path, rng) for path in paths])
+        texts += [wrong.text(path, rng) for path in paths]
+        vectors = embedded(model, tokenizer, texts, chunks=_CHUNKS, longest=MAX_TOKENS)
         cosines = vectors[: len(drawn)] @ vectors[len(drawn) :].T / settings.temperature
         return _loss(cosines, _same(wrong, paths, len(drawn)))
 
@@ -212,17 +212,3 @@ def _loss(cosines: Tensor, same: Tensor) -> Tensor:
     own = torch.arange(count)
     forth = F.cross_entropy(cosines, own)
     return forth + _BACK * F.cross_entropy(cosines[:, :count].T, own)
-
-
-def _embedded(model: PeftModel, tokenizer: Any, texts: Sequence[str]) -> Tensor:
-    """Unit vectors ``[len(texts), d]`` with gradients; alike lengths share a chunk."""
-    order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-    size = -(-len(order) // _CHUNKS)
-    parts = []
-    for start in range(0, len(order), size):
-        chunk = [texts[i] for i in order[start : start + size]]
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            parts.append(embedded(model, tokenizer, chunk, multiple=_ROUND))
-    back = torch.empty(len(order), dtype=torch.long)
-    back[torch.tensor(order)] = torch.arange(len(order))
-    return torch.cat(parts)[back]

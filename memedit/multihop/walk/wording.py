@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from memedit.scope.encoder import SentenceEncoder, Vectors
-from memedit.scope.matcher import merge, pooled
+from memedit.scope.matcher import merge, pooled, tokens
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -63,28 +63,7 @@ class Wording:
         for start in range(0, len(order), BATCH):
             rows = order[start : start + BATCH]
             with torch.inference_mode():
-                vectors = embedded(self._trunk, self._tokenizer, [texts[i] for i in rows])
-            found[rows] = vectors.numpy()
+                chunk = [texts[i] for i in rows]
+                batch = tokens(self._tokenizer, chunk, longest=MAX_TOKENS)
+                found[rows] = pooled(self._trunk, batch).numpy()
         return found
-
-
-def embedded(
-    trunk: torch.nn.Module, tokenizer: Any, texts: Sequence[str], *, multiple: int | None = None
-) -> torch.Tensor:
-    """Unit vectors of one batch of texts, ``[len(texts), d]`` float32.
-
-    Args:
-        trunk: The transformer.
-        tokenizer: Its tokenizer.
-        texts: The texts.
-        multiple: Their length in tokens is padded to a multiple of it.
-    """
-    batch = tokenizer(
-        list(texts),
-        padding=True,
-        truncation=True,
-        max_length=MAX_TOKENS,
-        pad_to_multiple_of=multiple,
-        return_tensors="pt",
-    )
-    return pooled(trunk, {key: batch[key] for key in ("input_ids", "attention_mask")})
