@@ -33,6 +33,12 @@ def read_about(folder: Path, config: str, weights: str, *, what: str, train: str
     return about
 
 
+def about_in(folder: Path, config: str) -> dict[str, Any] | None:
+    """What is known about the weights in a folder so far; None where nothing is."""
+    path = folder / config
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
 def write_about(folder: Path, config: str, about: Mapping[str, Any]) -> None:
     """Writes what :func:`read_about` reads."""
     text = json.dumps(about, indent=1, ensure_ascii=False) + "\n"

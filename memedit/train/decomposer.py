@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +17,7 @@ from memedit.evaluate.datasets import load_dataset
 from memedit.multihop.walk.planner import CONFIG_FILE, Planner
 from memedit.multihop.walk.wording import WEIGHTS_FILE as WORDING_FILE
 from memedit.scope.encoder import SentenceEncoder
-from memedit.scope.trained_folder import write_about
+from memedit.scope.trained_folder import about_in, write_about
 from memedit.train import path_wording
 from memedit.train.checkpoint import Checkpoint
 from memedit.train.compositions import Part
@@ -116,7 +115,7 @@ def _plans(
     """Fits the reader of plans, unless the folder has it."""
     chosen = walked.on("train")
     key = _key(settings, encoder, family, chosen)
-    known = about_of(out)
+    known = about_in(out, CONFIG_FILE)
     if known and known["data"] == key:
         return known
     table = table_of(family, encoder)
@@ -155,7 +154,7 @@ def _wording(
 ) -> dict[str, Any]:
     """Fits the reader of wordings, unless the folder has it."""
     key = _key(settings, encoder, family, family.on("train"))
-    known = (about_of(out) or {}).get("wording")
+    known = (about_in(out, CONFIG_FILE) or {}).get("wording")
     if known and known["data"] == key:
         return dict(known)
     checkpoint = Checkpoint(out / "wording.pt", key)
@@ -168,12 +167,6 @@ def _wording(
         "data": key,
         **_course(progress),
     }
-
-
-def about_of(folder: Path) -> dict[str, Any] | None:
-    """The contents of ``decomposer.json``; None where there is none."""
-    path = folder / CONFIG_FILE
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
 def _course(progress: Progress) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -109,12 +108,6 @@ def save(model: PeftModel, folder: Path, about: Mapping[str, Any]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     write_weights(model, folder / WEIGHTS_FILE, torch.float16)
     write_about(folder, CONFIG_FILE, about)
-
-
-def about_of(folder: Path) -> dict[str, Any] | None:
-    """The contents of ``matcher.json``; None where there is none."""
-    path = folder / CONFIG_FILE
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
 def _loss(

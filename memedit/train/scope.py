@@ -19,13 +19,13 @@ from memedit.scope.cohort import Cohort
 from memedit.scope.encoder import SentenceEncoder
 from memedit.scope.matcher import CONFIG_FILE, Matcher
 from memedit.scope.probability import Calibration
-from memedit.scope.trained_folder import write_about
+from memedit.scope.trained_folder import about_in, write_about
 from memedit.train import wordings
 from memedit.train.checkpoint import Checkpoint
 from memedit.train.deciding import Pair, drawn_pairs, fit_relations, fit_texts
 from memedit.train.groups import Item, ItemGroups, RelationGroups, Source
 from memedit.train.loop import Watch
-from memedit.train.matching import MatcherSettings, about_of, fit, key_of, save
+from memedit.train.matching import MatcherSettings, fit, key_of, save
 from memedit.train.name_weights import fit_names
 from memedit.train.names import NamePair, name_for_fitting
 from memedit.train.sources import Record
@@ -95,7 +95,7 @@ def train_matcher(
     chosen = trained_on(records, without, half=half)
     data = digest_of(chosen)
     key = key_of(settings, data, encoder.fingerprint)
-    done = about_of(out)
+    done = about_in(out, CONFIG_FILE)
     if done and done.get("key") == key:
         return done
     sources = groups_of(chosen, encoder)

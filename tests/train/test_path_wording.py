@@ -11,6 +11,7 @@ import torch
 from memedit.multihop.walk.planner import CONFIG_FILE, Planner
 from memedit.multihop.walk.wording import WEIGHTS_FILE, Wording
 from memedit.scope.encoder import load_encoder
+from memedit.scope.trained_folder import about_in
 from memedit.train import decomposer, plan_floor
 from memedit.train.checkpoint import Checkpoint
 from memedit.train.lora import write_weights
@@ -105,7 +106,7 @@ def test_a_part_that_is_fitted_is_not_fitted_again(encoder, tmp_path, monkeypatc
     assert steps == [1, 2, 1, 2]
     planner = Planner.load(tmp_path, encoder, encoder.encode)
     assert planner.floor == about["floor"] < 0
-    assert decomposer.about_of(tmp_path) == about
+    assert about_in(tmp_path, CONFIG_FILE) == about
 
     longer = replace(settings, wording=for_steps(3))
     again = decomposer.train_decomposer(cases, encoder, tmp_path, longer, watch)
