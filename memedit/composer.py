@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
-from collections.abc import Iterable, Sequence
-from dataclasses import fields
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
+
+from langchain_core.language_models import BaseChatModel
 
 from memedit.edit import Edit
 from memedit.forms import SLOT
 from memedit.multihop.composition import MAX_WORDS, looks_composed, says_more
 from memedit.multihop.decision import ChainDecision
-from memedit.multihop.hops import Chain
+from memedit.multihop.hops import Chain, Strategy
+from memedit.multihop.mello import Mello, Retrieved
 from memedit.multihop.walk import FactGraph, Walk
 from memedit.multihop.walk.comparing import comparison_in
 from memedit.multihop.walk.inverse import asks_backwards
@@ -33,7 +36,44 @@ from memedit.scope.phrases import masked, relation_phrases
 from memedit.scope.reading import reading_of
 from memedit.scope.segments import asking, sentence_spans
 
+Decide = Callable[[Sequence[str], dt.date | None], Sequence[Decision]]
+
 SURE = 0.9  # scope this sure of one edit is believed where the words ask for one fact
+
+
+@dataclass(frozen=True)
+class Conversing:
+    """Who takes questions apart in prompts, after MeLLo, in place of the walk.
+
+    Attributes:
+        model: The model, one that can follow the protocol.
+        decide: Scope's decisions about sub-questions, on a day.
+    """
+
+    model: BaseChatModel
+    decide: Decide
+
+    def strategy(self, walk: Walk) -> Mello:
+        """The strategy on the walk's day; the edits on the walk's way are told it beforehand."""
+        return Mello(
+            self.model,
+            functools.partial(self._looked_up, walk.day),
+            notes=functools.partial(_noted, walk),
+        )
+
+    def _looked_up(self, day: dt.date, sub_questions: Sequence[str]) -> list[Retrieved | None]:
+        return [
+            Retrieved.of_edit(decision.edits[0], decision.probability) if decision.edits else None
+            for decision in self.decide(sub_questions, day)
+        ]
+
+
+def _noted(walk: Walk, questions: Sequence[str]) -> list[list[str]]:
+    """Sub-questions that edits answer on the way the walk would take, whether or not it is sure."""
+    return [
+        [hop.question for hop in chain.hops if hop.edit is not None]
+        for chain in walk.answer_many(questions)
+    ]
 
 
 class Composer:
@@ -46,6 +86,7 @@ class Composer:
         ask: Asks the base model for hops that no edit covers.
         decomposer: Folder of a decomposer that ``memedit train decomposer`` wrote; the shipped one
             where None. An encoder it does not fit ranks composed paths, untrained.
+        mello: Takes questions apart in prompts instead; the walk does where None.
     """
 
     def __init__(
@@ -56,9 +97,11 @@ class Composer:
         ask: Ask | None = None,
         *,
         decomposer: Path | None = None,
+        mello: Conversing | None = None,
     ) -> None:
         self.graph = FactGraph(names)
         self.ask = ask
+        self.mello = mello
         self.ranker = _ranker(encoder, vectors_of, decomposer)
 
     def put(self, edits: Iterable[tuple[Edit, int]]) -> None:
@@ -83,12 +126,16 @@ class Composer:
         ]
         if not rows:
             return list(decisions)
-        walk = Walk(self.graph, self.ranker, day=day, ask=self.ask)
-        chains = walk.answer_many([asked[i] for i in rows])
+        chains = self._strategy(day).answer_many([asked[i] for i in rows])
         settled = list(decisions)
         for i, chain in zip(rows, chains, strict=True):
             settled[i] = _settled(decisions[i], chain)
         return settled
+
+    def _strategy(self, day: dt.date) -> Strategy:
+        if self.mello:
+            return self.mello.strategy(Walk(self.graph, self.ranker, day=day))
+        return Walk(self.graph, self.ranker, day=day, ask=self.ask)
 
     def _leads_on(self, decision: Decision, question: str, day: dt.date) -> bool:
         """Whether a question is worth walking for: by its words, or by where its edits lead."""

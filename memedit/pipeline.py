@@ -8,12 +8,13 @@ question → scope decision → in scope: the counterfactual role answers from t
 
 from __future__ import annotations
 
+import datetime as dt
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage
@@ -21,7 +22,7 @@ from langchain_core.runnables import RunnableConfig
 
 from memedit.baking.weights import BakedWeights, untouched
 from memedit.calibration import Calibrator
-from memedit.composer import Composer
+from memedit.composer import Composer, Conversing
 from memedit.edit import Edit
 from memedit.errors import QueryError, UnknownNamespaceError
 from memedit.langchain import EditedChatModel
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 __all__ = ["Answer", "Decision", "EditedModel"]
 
 Query = str | Sequence[BaseMessage]
+MultiHop = Literal["walk", "mello"]
 HOP_TOKENS = 24  # of the base model's answer to a sub-question
 
 
@@ -129,9 +131,12 @@ class EditedModel:
             settled, or 1 %, where None.
         matcher: Folder of a scope matcher that ``memedit train scope`` wrote; the shipped one where
             None.
-        multihop: Whether questions that are put together of several are taken apart. Off, every
-            question is taken to ask for one fact. Where None they are if a decomposer is given, or
-            the shipped one fits the memory's encoder.
+        multihop: How questions that are put together of several are taken apart: ``walk`` over the
+            edits, the base model asked for single hops that no edit covers, which suits models of
+            any size; or ``mello``, by the base model itself in prompts, which takes one that is
+            capable, and several calls a question. True is ``walk``; False takes every question to
+            ask for one fact. Where None it is ``walk`` if a decomposer is given or the shipped one
+            fits the memory's encoder, and False if not.
         decomposer: Folder of a decomposer that ``memedit train decomposer`` wrote; the shipped one
             where None.
 
@@ -149,7 +154,7 @@ class EditedModel:
         threshold: float | None = None,
         false_fire_rate: float | None = None,
         matcher: str | Path | None = None,
-        multihop: bool | None = None,
+        multihop: MultiHop | bool | None = None,
         decomposer: str | Path | None = None,
     ) -> None:
         self.base = as_chat_model(base)
@@ -163,7 +168,7 @@ class EditedModel:
         self._fixed_threshold = _checked_threshold(threshold, false_fire_rate)
         self._calibrator = Calibrator(memory, false_fire_rate) if threshold is None else None
         self._matcher = None if matcher is None else Path(matcher)
-        self._multihop = multihop
+        self._multihop = _checked_strategy(multihop)
         self._decomposer = None if decomposer is None else Path(decomposer)
         self._scope: ScopeClassifier | None = None
         self._composer: Composer | None = None
@@ -423,7 +428,7 @@ class EditedModel:
         scope = self._scope
         if scope is None or revision < self._revision:  # an older store was put in place
             scope = self._scope = self._new_scope()
-            self._composer = self._new_composer(scope) if self._takes_apart() else None
+            self._composer = self._new_composer(scope)
             self._revision = 0
             if self._calibrator:
                 self._calibrator.reset()
@@ -448,18 +453,23 @@ class EditedModel:
         matcher = None if self._matcher is None else Matcher.load(self._matcher, encoder)
         return ScopeClassifier(encoder, matcher=matcher, threshold=self._fixed_threshold)
 
-    def _takes_apart(self) -> bool:
-        if self._multihop is not None:
-            return self._multihop
-        return self._decomposer is not None or Planner.ships_for(self.memory.encoder)
+    def _new_composer(self, scope: ScopeClassifier) -> Composer | None:
+        strategy = self._multihop
+        if strategy is None:
+            strategy = self._decomposer is not None or Planner.ships_for(self.memory.encoder)
+        if not strategy:
+            return None
 
-    def _new_composer(self, scope: ScopeClassifier) -> Composer:
+        def decide(questions: Sequence[str], day: dt.date | None) -> list[Decision]:
+            return scope.decide_many(list(questions), on=day, nearest=self.memory.nearest)
+
         return Composer(
             scope.names,
             scope.encoder,
             self.memory.phrase_vectors,
             self._ask_hops,
             decomposer=self._decomposer,
+            mello=Conversing(self.base, decide) if strategy == "mello" else None,
         )
 
     def _update(self, scope: ScopeClassifier) -> None:
@@ -483,6 +493,15 @@ class EditedModel:
             settled = self.memory.calibration()
             scope.thresholds = self._calibrator.calibrated(scope, settled=settled).thresholds
         self._revision = changes.revision
+
+
+def _checked_strategy(multihop: MultiHop | bool | None) -> MultiHop | bool | None:
+    if isinstance(multihop, str) and multihop not in get_args(MultiHop):
+        raise QueryError(
+            f"multihop: there is no strategy {multihop!r}.",
+            hint=f"Give {' or '.join(get_args(MultiHop))}, or False to take nothing apart.",
+        )
+    return multihop
 
 
 def _answered(decision: Decision, message: BaseMessage, seconds: float) -> Answer:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from memedit.cli import options, output, tables
-from memedit.cli.session import session
+from memedit.cli.session import session, taken_apart
 from memedit.errors import MemEditError
 from memedit.settings import DEFAULT_MODEL
 
@@ -40,6 +40,7 @@ def ask(
     max_tokens: options.MaxTokens = MAX_TOKENS,
     threshold: options.Threshold = None,
     multihop: options.MultiHop = None,
+    strategy: options.Strategy = None,
 ) -> None:
     """Ask a question. The answer goes to stdout, where it came from to stderr."""
     text = sys.stdin.read() if question == "-" else question
@@ -52,7 +53,7 @@ def ask(
             adapter=adapter,
             max_tokens=max_tokens,
             threshold=threshold,
-            multihop=multihop,
+            multihop=taken_apart(multihop, strategy),
         )
         with output.working("Answering ..."):
             answer = edited.ask(text, as_of=as_of)
@@ -78,6 +79,7 @@ def chat(
     max_tokens: options.MaxTokens = MAX_TOKENS,
     threshold: options.Threshold = None,
     multihop: options.MultiHop = None,
+    strategy: options.Strategy = None,
 ) -> None:
     """Talk with the edited model; /help lists what else can be typed.
 
@@ -92,7 +94,7 @@ def chat(
             adapter=adapter,
             max_tokens=max_tokens,
             threshold=threshold,
-            multihop=multihop,
+            multihop=taken_apart(multihop, strategy),
         )
         output.note(f"{len(memory):,} edits in force. {HELP}")
         conversation = Conversation(edited, as_of)

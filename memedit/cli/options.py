@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -93,5 +93,13 @@ MultiHop = Annotated[
         "--multihop/--no-multihop",
         help="Take questions apart that are put together of several.",
         show_default="where a decomposer fits",
+    ),
+]
+Strategy = Annotated[
+    Literal["walk", "mello"] | None,
+    typer.Option(
+        help="How they are taken apart: walk (over the edits, for models of any size) or mello "
+        "(by a capable model itself, in prompts; several calls a question).",
+        show_default="walk",
     ),
 ]

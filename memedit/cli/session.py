@@ -11,12 +11,12 @@ import typer
 from typer.core import TyperGroup
 
 from memedit.cli.output import fail, working
-from memedit.errors import MemEditError
+from memedit.errors import MemEditError, QueryError
 from memedit.settings import default_store
 
 if TYPE_CHECKING:
     from memedit.memory import EditMemory
-    from memedit.pipeline import EditedModel
+    from memedit.pipeline import EditedModel, MultiHop
 
 
 class Commands(TyperGroup):
@@ -70,7 +70,7 @@ class Session:
         max_tokens: int,
         threshold: float | None,
         adapter: str | None = None,
-        multihop: bool | None = None,
+        multihop: MultiHop | bool | None = None,
     ) -> EditedModel:
         """Loads a language model and puts it behind the memory."""
         with working(f"Loading {name} ..."):
@@ -88,6 +88,20 @@ class Session:
             )
             edited.route("Is everything loaded?")  # the encoder too; no question waits for it
             return edited
+
+
+def taken_apart(multihop: bool | None, strategy: MultiHop | None) -> MultiHop | bool | None:
+    """How questions are taken apart, from the two options that say so.
+
+    Raises:
+        QueryError: A strategy was given, and that none is to be used.
+    """
+    if strategy and multihop is False:
+        raise QueryError(
+            f"strategy: {strategy!r} takes questions apart, which --no-multihop forbids.",
+            hint="Give one of the two.",
+        )
+    return strategy or multihop
 
 
 def session(ctx: typer.Context) -> Session:

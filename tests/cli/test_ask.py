@@ -63,6 +63,11 @@ def test_explain_tells_the_chain_of_a_multi_hop_question(cli):
     assert cli.json("ask", question, "--multihop", *FEW)["chain"]["answer"] == "Samoa"
 
 
+def test_a_strategy_and_none_are_not_asked_for_together(france):
+    told = france.fails("ask", IN_SCOPE, "--strategy", "mello", "--no-multihop")
+    assert "strategy: 'mello'" in told
+
+
 def test_as_of_asks_for_another_day(france):
     france.ok("update", "fr", "--valid-from", "2020")
     assert france.json("ask", IN_SCOPE, "--as-of", "2019", *FEW)["route"] == "base"

@@ -6,6 +6,8 @@ import pytest
 from langchain_core.language_models.fake_chat_models import FakeListChatModel
 
 from memedit import Edit, EditedModel, EditMemory
+from memedit.errors import QueryError
+from tests.multihop.mello.scripted import Scripted, step
 
 CHAIN = (
     Edit(id="author", subject="Misery", prompt="The author of {} is", relation="P50",
@@ -69,3 +71,42 @@ def test_a_change_of_the_memory_changes_the_chain(chained):
     assert chained.ask(TWO).text == "Peru"
     chained.memory.retire("author")
     assert chained.ask(TWO).text == "the model's own answer"
+
+
+def conversed(question, *replies):
+    """A model that takes a question apart in these replies."""
+    return Scripted(script={question: list(replies)})
+
+
+def test_a_capable_model_takes_questions_apart_itself(tmp_path):
+    said = conversed(
+        TWO,
+        step("Who is the author of Misery?", "Stephen King"),
+        "Check: contradicts\nIntermediate answer: Richard Dawkins\n"
+        + step("What is the country of citizenship of Richard Dawkins?", "United Kingdom"),
+        "Check: contradicts\nIntermediate answer: Samoa\nFinal answer: Samoa",
+    )
+    with EditMemory.open(tmp_path / "chains.db") as memory:
+        memory.add(CHAIN)
+        answer = EditedModel(said, memory, multihop="mello").ask(TWO)
+    assert (answer.text, answer.route) == ("Samoa", "multihop")
+    assert [hop.tentative for hop in answer.chain.hops] == ["Stephen King", "United Kingdom"]
+    assert [edit.id for edit in answer.edits] == ["author", "citizen"]
+    told = str(said.seen[0][1][-1].text)
+    assert all(edit.asked in told for edit in CHAIN[:2])  # the edits on its way, beforehand
+
+
+def test_a_model_that_talks_nonsense_leaves_the_question_as_it_was(tmp_path):
+    with EditMemory.open(tmp_path / "chains.db") as memory:
+        memory.add(CHAIN)
+        model = EditedModel(conversed(TWO, "blah"), memory, multihop="mello")
+        decision = model.route(TWO)
+    assert decision.route != "multihop"
+
+
+def test_there_are_two_strategies(tmp_path):
+    with (
+        EditMemory.open(tmp_path / "chains.db") as memory,
+        pytest.raises(QueryError, match="no strategy 'react'"),
+    ):
+        EditedModel(conversed(TWO), memory, multihop="react")

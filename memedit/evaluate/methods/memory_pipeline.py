@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Literal
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage, HumanMessage
@@ -17,7 +17,7 @@ from memedit.models.prompts import prompt_hash
 from memedit.models.roles import in_front
 from memedit.multihop.decision import ChainDecision
 from memedit.multihop.walk.planner import shipped_fingerprint
-from memedit.pipeline import EditedModel
+from memedit.pipeline import EditedModel, MultiHop
 from memedit.scope.conformal import DEFAULT_RATE
 from memedit.scope.decision import Decision
 from memedit.scope.encoder import Encoder, load_encoder
@@ -31,7 +31,8 @@ class MemoryPipeline:
         model: The base model.
         encoder: The store's encoder; the embedded one where None.
         threshold: Least probability that counts as in scope; calibrated where None.
-        multihop: Whether questions that are put together of several are taken apart.
+        multihop: How questions that are put together of several are taken apart; not at all where
+            False.
     """
 
     detached = True
@@ -42,9 +43,9 @@ class MemoryPipeline:
         encoder: Encoder | None = None,
         *,
         threshold: float | None = None,
-        multihop: bool = False,
+        multihop: MultiHop | Literal[False] = False,
     ) -> None:
-        self.name = "multihop" if multihop else "memory"
+        self.name = {False: "memory", "walk": "multihop", "mello": "mello"}[multihop]
         self.model = model
         self.multihop = multihop
         self.encoder = encoder or load_encoder()

@@ -22,7 +22,8 @@ METHODS: dict[str, Callable[..., Method]] = {
     "base": Unedited,
     "in-context": lambda model: InContext(model, load_encoder()),
     "memory": MemoryPipeline,
-    "multihop": functools.partial(MemoryPipeline, multihop=True),
+    "multihop": functools.partial(MemoryPipeline, multihop="walk"),
+    "mello": functools.partial(MemoryPipeline, multihop="mello"),
     **{name: functools.partial(WeightEditing, method=name) for name in method_names()},
 }
 
