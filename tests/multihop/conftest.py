@@ -83,6 +83,7 @@ class WordPlanner(Planner):
         self.floor = floor
         self.composed = self._untrained = ComposedPaths(encoder)
         self.vectors = encoder.encode
+        self._kinds = {}
         self._encoder = encoder
 
     def plans(self, questions):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from memedit.multihop.walk import Walk
-from memedit.multihop.walk.readings import rivals
+from memedit.multihop.walk.readings import plan_over, rivals
 from tests.multihop.conftest import DAY, WordPlanner, fact
 
 AUTHOR, CITIZEN, MONARCH = (
@@ -40,6 +40,20 @@ def test_readings_lead_only_from_what_can_have_the_next_relation(planner):
     for path in told(rivals(read(planner), [MONARCH])):
         if path[0] != MONARCH[0]:  # a reading of its own, not the trail read on
             assert path[:2] != ("The author of it is", "The capital of it is")
+
+
+def test_the_plan_alone_is_read_over_the_relations_given(planner):
+    capital = ("The capital of it is",)
+    known = [capital, MONARCH, CITIZEN, AUTHOR]
+    assert plan_over(read(planner), known) == (3, 2, 0)
+
+
+def test_a_plan_goes_only_where_a_relation_leads(planner):
+    plan = read(planner, "What is the capital of the author of it?")
+    walked = [
+        ("author", "capital")[row] for row in plan_over(plan, [AUTHOR, ("The capital of it is",)])
+    ]
+    assert walked != ["author", "capital"]  # a person has no capital
 
 
 def test_no_reading_is_longer_than_the_longest_chain(planner):

@@ -52,6 +52,9 @@ class Ranker(Protocol):
     def misfit(self) -> float:
         """What it costs a path to end at another kind of thing than the question asks for."""
 
+    def unfit(self, path: Sequence[Words]) -> float:
+        """What it costs a path that relations follow each other in it which cannot."""
+
     def sureness(self, score: float) -> float:
         """A path's score as something from 0 to 1."""
 
@@ -131,6 +134,10 @@ class ComposedRanker:
         self._encoder = encoder
         self._vectors_of = vectors_of
         self._paths = ComposedPaths(encoder)
+
+    def unfit(self, path: Sequence[Words]) -> float:
+        """See :class:`Ranker`; nothing, since it knows no kinds of things."""
+        return 0.0
 
     def sureness(self, score: float) -> float:
         """See :class:`Ranker`; the cosine."""

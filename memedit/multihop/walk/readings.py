@@ -51,21 +51,51 @@ def rivals(plan: Plan, trail: Sequence[Words]) -> list[tuple[Words, ...]]:
     return paths
 
 
+def plan_over(plan: Plan, relations: Sequence[Words]) -> tuple[int, ...]:
+    """What a question asks for, with no graph to look at: the likeliest plan over some relations.
+
+    Args:
+        plan: Read from the question.
+        relations: The relations that may be asked for.
+
+    Returns:
+        Rows of ``relations``, in the order they are walked.
+    """
+    planner = plan.planner
+    logits = np.stack([planner.logits(hop, relations) for hop in plan.hops])
+    read = _likeliest(logits, plan.lengths, [planner.kinds(words) for words in relations])
+    paths = [tuple(relations[i] for i in row) for row in read]
+    [scores] = planner.rank([plan], [paths])
+    return read[int(scores.argmax())]
+
+
 def _readings(plan: Plan) -> list[tuple[int, ...]]:
     """The likeliest plans over the inventory, as rows of it: what leads to what fits."""
     relations = plan.planner.inventory.relations
-    scores = plan.known - plan.known.max(axis=1, keepdims=True)
-    lengths = plan.lengths - plan.lengths.max()
+    kinds = [(relation.subject, relation.object) for relation in relations]
+    return _likeliest(plan.known, plan.lengths, kinds)
+
+
+def _likeliest(
+    logits: Vectors, lengths: Vectors, kinds: Sequence[tuple[Kinds, Kinds]]
+) -> list[tuple[int, ...]]:
+    """The likeliest sequences of relations, each of which leads to what can have the next.
+
+    Args:
+        logits: How well each relation fits as each hop, ``[hops, r]``.
+        lengths: Log-probabilities of one hop, two, and so on, ``[hops]``.
+        kinds: What has each relation, and what it leads to.
+    """
+    scores = logits - logits.max(axis=1, keepdims=True)
+    lengths = lengths - lengths.max()
     found: list[tuple[float, tuple[int, ...]]] = []
     level: list[tuple[float, tuple[int, ...], Kinds]] = [(0.0, (), frozenset())]
     for place in range(MAX_HOPS):
         order = [int(i) for i in np.argsort(-scores[place], kind="stable")]
         grown = []
-        for score, path, kinds in level:
-            fitting = [i for i in order if fits(kinds, relations[i].subject)][:BRANCHES]
-            grown += [
-                (score + float(scores[place][i]), (*path, i), relations[i].object) for i in fitting
-            ]
+        for score, path, before in level:
+            fitting = [i for i in order if fits(before, kinds[i][0])][:BRANCHES]
+            grown += [(score + float(scores[place][i]), (*path, i), kinds[i][1]) for i in fitting]
         level = sorted(grown, key=lambda one: -one[0])[:BEAM]
         found += [(score + float(lengths[place]), path) for score, path, _ in level]
     return [path for _, path in sorted(found, key=lambda one: -one[0])[:READINGS]]

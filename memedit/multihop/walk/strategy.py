@@ -162,10 +162,7 @@ class Walk:
         ]
         scores = self._scores(asked, trails)
         for entity, some, values in zip(entities, trails, scores, strict=True):
-            for row, trail in enumerate(some):
-                back = trail.steps[-1][0].inverse  # its words tell what it comes from
-                if not back and ends_elsewhere(entity.masked, trail.words[-1][0]):
-                    values[row] -= self.ranker.misfit
+            values -= np.array([self._misfit(entity, trail) for trail in some], dtype=np.float32)
         best: dict[int, Ranked] = {}
         for place, (entity, some, values) in enumerate(zip(entities, trails, scores, strict=True)):
             if not some:
@@ -175,6 +172,14 @@ class Walk:
             if entity.question not in best or ranked.score > best[entity.question].score:
                 best[entity.question] = ranked
         return best
+
+    def _misfit(self, entity: Entity, trail: Trail) -> float:
+        """What it costs a trail that kinds of things do not fit, on its way or at its end."""
+        words = trail.words
+        if trail.steps[0][0].inverse:  # its words tell what it comes from, not where it leads
+            words = words[1:]
+        elsewhere = bool(words) and ends_elsewhere(entity.masked, words[-1][0])
+        return self.ranker.unfit(words) + self.ranker.misfit * elsewhere
 
     def _likely(self, asked: Sequence[Asked], best: dict[int, Ranked]) -> dict[int, Ranked]:
         """The best trails, with whether they are like their questions to either reader."""

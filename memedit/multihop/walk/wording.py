@@ -17,6 +17,7 @@ import torch
 
 from memedit.scope.encoder import SentenceEncoder, Vectors
 from memedit.scope.matcher import merge, pooled, tokens
+from memedit.scope.native import quick
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -54,7 +55,7 @@ class Wording:
         transformer = cast(Any, encoder.model)[0]
         trunk = copy.deepcopy(transformer.auto_model)
         merge(trunk, file, scale)
-        return cls(trunk, transformer.tokenizer, encoder.dimension)
+        return cls(quick(trunk), transformer.tokenizer, encoder.dimension)
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """Unit vectors of ``texts``: float32, ``[len(texts), d]``; alike lengths go together."""
