@@ -3,9 +3,9 @@
 Every section is the product's own routing with all edits of a file live, asked in every phrasing;
 nothing of a case is known to it: no hop count, no chain, no old fact, no case id. Only cases are
 asked that the decomposer was not trained on, of MQuAKE-CF-3k those whose answer no other case's
-edit overturns; ``--limit`` takes a fixed sample of them. No language model is behind it: what the
-edits and facts do not answer stays unanswered. What a model adds from its weights is measured by
-``memedit eval mquake``. Sections are written as they are done, so that ``--only`` goes on.
+edit overturns; ``--limit`` takes a fixed sample of them. But for ``end_to_end`` no language model
+is behind it: what the edits and facts do not answer stays unanswered. Sections are written as they
+are done, so that ``--only`` goes on.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import end_to_end
 import record
+from langchain_core.language_models import BaseChatModel
 from record import Figure, share
 
 from memedit import EditedModel, EditMemory
@@ -33,11 +35,14 @@ from memedit.evaluate.facts import live_facts
 from memedit.evaluate.machine import machine
 from memedit.evaluate.suite import Setting
 from memedit.match import exact
+from memedit.models.load import load_model
 from memedit.models.settled import SettledChatModel
 from memedit.multihop import Chain
 from memedit.multihop.decision import NO_CHAIN, ChainDecision
 from memedit.multihop.walk.planner import CONFIG_FILE, Planner
+from memedit.multihop.walk.readings import plan_over
 from memedit.scope.encoder import load_encoder
+from memedit.settings import DEFAULT_MODEL
 from memedit.train.decomposer import DATASETS
 from memedit.train.plans import Side, chains
 
@@ -101,9 +106,12 @@ def phrasings(case: Case) -> list[Query]:
 
 @contextmanager
 def edited(
-    cases: Sequence[Case], setting: Setting, decomposer: Path | None = None
+    cases: Sequence[Case],
+    setting: Setting,
+    decomposer: Path | None = None,
+    base: BaseChatModel | None = None,
 ) -> Iterator[EditedModel]:
-    """The product with the cases' edits and facts, and a model that knows nothing."""
+    """The product with the cases' edits and facts; its model knows nothing where none is given."""
     with (
         TemporaryDirectory(prefix="memedit-eval-") as folder,
         EditMemory.open(Path(folder) / "e.db") as memory,
@@ -112,8 +120,8 @@ def edited(
         if facts:
             memory.add(facts)
         memory.add(list({edit.id: edit for case in cases for edit in case.edits}.values()))
-        nobody = SettledChatModel(answer="")
-        model = EditedModel(nobody, memory, multihop=True, decomposer=decomposer)
+        base = base or SettledChatModel(answer="")
+        model = EditedModel(base, memory, multihop=True, decomposer=decomposer)
         model.route("warm-up")
         yield model
 
@@ -155,12 +163,20 @@ class Sections:
         data: The folder.
         limit: At most so many cases are asked, a fixed sample; all edits are live nevertheless.
         decomposer: The decomposer's folder; the shipped one where None.
+        model: The language model of the end-to-end section.
     """
 
-    def __init__(self, data: Path, limit: int | None, decomposer: Path | None = None) -> None:
+    def __init__(
+        self,
+        data: Path,
+        limit: int | None,
+        decomposer: Path | None = None,
+        model: str = DEFAULT_MODEL,
+    ) -> None:
         self.data = data
         self.limit = limit
         self.decomposer = decomposer
+        self.model = model
 
     def cases(self, dataset: str) -> list[Case]:
         """The readable cases of a data set."""
@@ -218,6 +234,18 @@ class Sections:
             results = asked(model, self.kept(cases))
         return figures(f"{setting}, k=all", results, bounds)
 
+    def end_to_end(self) -> list[Figure]:
+        """MQuAKE-CF-3k, a model asked for what no edit tells, beside its own closed book."""
+        cases = self.cases("mquake")
+        base = load_model(self.model)
+        with edited(cases, "end-to-end", self.decomposer, base) as model:
+            named = f"end-to-end, {Path(self.model).stem}"
+            return end_to_end.figures(model, self.kept(cases), named)
+
+    def larger(self) -> list[Figure]:
+        """The same with another, larger model, given by ``--model``."""
+        return self.end_to_end()
+
     def controls(self) -> list[Figure]:
         """Questions over chains of which no edit is live: every other case is."""
         cases = self.cases("mquake")
@@ -258,11 +286,10 @@ class Sections:
             if self.limit is not None and len(questions) > self.limit:
                 questions = random.Random(SEED).sample(questions, self.limit)
             right = []
-            for question, plan in zip(
-                questions, planner.plans([q.question for q in questions]), strict=True
-            ):
-                best = [int(planner.logits(hop, told).argmax()) for hop in plan.hops[: plan.length]]
-                right.append(tuple(names[i] for i in best) == question.relations)
+            plans = planner.plans([q.question for q in questions])
+            for question, plan in zip(questions, plans, strict=True):
+                read = plan_over(plan, told)
+                right.append(tuple(names[i] for i in read) == question.relations)
             found.append(share(f"plans: right in full, {SIDES[side, bound]}", right, bound))
         return found
 
@@ -303,19 +330,33 @@ def _median(call: Callable[[str], object], questions: Sequence[str]) -> float:
 
 def main() -> None:
     """Runs the chosen sections and writes the table; exit code 1 where a bound is missed."""
-    names = ("hard", "given_facts", "dense", "growth", "controls", "plans", "speed")
+    names = (
+        "hard",
+        "given_facts",
+        "dense",
+        "growth",
+        "end_to_end",
+        "larger",
+        "controls",
+        "plans",
+        "speed",
+    )
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path, help="folder of the data sets")
-    parser.add_argument("--only", choices=names, nargs="+", default=list(names))
+    parser.add_argument(
+        "--only", choices=names, nargs="+", default=[name for name in names if name != "larger"]
+    )
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="of end_to_end and larger")
     parser.add_argument("--limit", type=int, help="at most so many cases are asked")
     parser.add_argument("--decomposer", type=Path, help="its folder; the shipped one if left out")
     parser.add_argument("--out", type=Path, default=RESULTS / "multihop.json")
     args = parser.parse_args()
     data = record.checksums(sorted(args.data.rglob("MQuAKE*.gz")))
     report = record.read(args.out) | {"machine": machine(), "data": data}
-    sections = Sections(args.data, args.limit, args.decomposer)
+    sections = Sections(args.data, args.limit, args.decomposer, args.model)
     limit = "" if args.limit is None else f" --limit {args.limit}"
     limit += "" if args.decomposer is None else " --decomposer FOLDER"
+    limit += "" if args.model == DEFAULT_MODEL else f" --model {Path(args.model).name}"
     whole, text = "python eval/multihop.py DATA_DIR", ""
     for name in args.only:
         command = f"{whole} --only {name}{limit}"
