@@ -120,7 +120,7 @@ def _plans(
         return known
     table = table_of(family, encoder)
     checkpoint = Checkpoint(out / "training.pt", key)
-    model, progress = fit(chosen, parts, table, encoder, settings, checkpoint, watch)
+    model, progress = fit(family, parts, table, encoder, settings, checkpoint, watch)
     figures = {}
     for side in get_args(Side):
         asked = [question for question in walked.on(side) if question.case]

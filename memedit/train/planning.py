@@ -45,15 +45,27 @@ _ROUND = 8  # lengths are padded to a multiple: every new shape is compiled anew
 _READ = 64  # questions that are read together where nothing is learnt
 
 
-class PlanSettings(LoopSettings):
+class Drawing(LoopSettings):
+    """How many questions of each sort a step has.
+
+    Args:
+        chains: Questions of MQuAKE, some of them around a composition.
+        exchanged: Questions of MQuAKE with another end.
+        composed: Compositions.
+    """
+
+    chains: int = Field(10, ge=1)
+    exchanged: int = Field(5, ge=0)
+    composed: int = Field(14, ge=0)
+
+
+class PlanSettings(Drawing):
     """How the reader is fitted; what the shipped one was fitted with stands in decomposer.json.
 
     Args:
         rank: The rank of each pair of LoRA matrices.
         alpha: LoRA's scale is alpha / rank.
         decay: Weight decay.
-        chains: Questions of MQuAKE in a step.
-        composed: Compositions in a step.
     """
 
     rank: int = Field(16, ge=1)
@@ -61,8 +73,6 @@ class PlanSettings(LoopSettings):
     learning_rate: float = Field(1e-3, gt=0)
     decay: float = Field(0.02, ge=0)
     steps: int = Field(3000, ge=1)
-    chains: int = Field(10, ge=1)
-    composed: int = Field(18, ge=0)
     every: int = Field(50, ge=1)
     seed: int = 11
 
@@ -127,14 +137,14 @@ class Trained(torch.nn.Module):
         """The weights that learn, by name."""
         return {name: p for name, p in self.named_parameters() if p.requires_grad}
 
-    def forward(self, texts: Sequence[str]) -> Read:
+    def forward(self, questions: Sequence[Planned]) -> Read:
         """What is read from questions."""
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=torch.is_grad_enabled()):
-            return cast(Read, self.head(self.trunk, self._batch(texts)))
+            return cast(Read, self.head(self.trunk, self._batch(questions)))
 
-    def _batch(self, texts: Sequence[str]) -> Mapping[str, Tensor]:
+    def _batch(self, questions: Sequence[Planned]) -> Mapping[str, Tensor]:
         batch = self.tokenizer(
-            list(texts),
+            [question.question for question in questions],
             padding=True,
             truncation=True,
             max_length=MAX_TOKENS,
@@ -157,7 +167,7 @@ class Trained(torch.nn.Module):
 
 
 def fit(
-    questions: Sequence[Planned],
+    family: Family,
     parts: Sequence[Part],
     table: Table,
     encoder: SentenceEncoder,
@@ -168,7 +178,7 @@ def fit(
     """Trains the reader, going on where the checkpoint left off.
 
     Args:
-        questions: MQuAKE's, of the training side.
+        family: MQuAKE's questions, and the names of what has a relation.
         parts: What compositions are made of.
         table: The relations of both.
         encoder: What it is built on.
@@ -180,7 +190,7 @@ def fit(
 
     def loss_at(step: int) -> Tensor:
         rng = random.Random(f"{settings.seed}:{step}")
-        drawn = drawn_for(questions, parts, settings.chains, settings.composed, rng)
+        drawn = drawn_for(family, parts, settings, rng)
         return _loss(model, table, drawn, rng)
 
     progress = run(model.learning, loss_at, settings, checkpoint, watch, decay=settings.decay)
@@ -188,28 +198,25 @@ def fit(
 
 
 def drawn_for(
-    questions: Sequence[Planned],
-    parts: Sequence[Part],
-    chains: int,
-    composed: int,
-    rng: random.Random,
+    family: Family, parts: Sequence[Part], settings: Drawing, rng: random.Random
 ) -> list[Planned]:
-    """The questions of one step.
+    """The questions of one step; a chain that has many is drawn more often, but not as often.
 
     Args:
-        questions: MQuAKE's.
+        family: MQuAKE's questions, of which those of the training side are drawn.
         parts: What compositions are made of.
-        chains: How many of MQuAKE's, some of them around a composition.
-        composed: How many compositions.
+        settings: How many of each are drawn.
         rng: Draws them.
     """
-    drawn = rng.sample(questions, min(chains, len(questions)))
+    chains = settings.chains
+    drawn = list(dict.fromkeys(rng.choices(*family.weighted, k=chains)))
     inner = compositions(parts, len(drawn), rng.getrandbits(32), lengths=(0.7, 0.3), named=True)
     drawn = [
         (rng.random() < AROUND and around_composition(question, one)) or question
         for question, one in zip(drawn, inner, strict=True)
     ]
-    made = compositions(parts, composed, rng.getrandbits(32))
+    made = family.endings.drawn(settings.exchanged, rng)
+    made += compositions(parts, settings.composed, rng.getrandbits(32))
     return [*drawn, *(Planned(one.question, one.relations, hops=one.hops) for one in made)]
 
 
@@ -220,7 +227,7 @@ def _loss(model: Trained, table: Table, drawn: Sequence[Planned], rng: random.Ra
     losses = []
     for start in range(0, len(drawn), size):
         chunk = drawn[start : start + size]
-        read = model([question.question for question in chunk])
+        read = model(chunk)
         counts = torch.tensor([len(question.relations) for question in chunk])
         pairs = [
             (i, place, table.rows[name])
@@ -262,7 +269,7 @@ def plans_right(model: Trained, table: Table, questions: Sequence[Planned]) -> l
     relations = model.head.relations(torch.cat(table.wordings))
     for start in range(0, len(questions), _READ):
         chunk = questions[start : start + _READ]
-        read = model([question.question for question in chunk])
+        read = model(chunk)
         likeness = torch.split(model.head.likeness(read.hops, relations), sizes, dim=-1)
         best = torch.stack([scores.amax(-1) for scores in likeness], dim=-1).argmax(-1)
         counts = read.lengths.argmax(-1) + 1

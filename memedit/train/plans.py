@@ -8,8 +8,10 @@ so that no question, edit or chain of relations of the one side is on the other.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Literal
 
 from memedit.evaluate.cases import Case, Query
@@ -17,7 +19,8 @@ from memedit.forms import SLOT, template_of
 from memedit.multihop.walk.head import MAX_HOPS
 from memedit.scope.phrases import masked
 from memedit.train.compositions import Composition, Part, around, parts, told_of
-from memedit.train.split import bucket, chain_is_dev
+from memedit.train.endings import Endings
+from memedit.train.split import chain_is_dev, chain_subject_is_dev
 from memedit.train.wordings import bank
 
 # Relations of the bank that ask for the same as one of MQuAKE's, or for so near a thing that a
@@ -80,6 +83,8 @@ class Planned:
         side: Which side of the split it is on.
         case: The case it comes from; empty for a composition.
         hops: The hop that each letter asks for, below 0 where that is not known; or none at all.
+        passed: Places of hops that its words pass over, as "What sport does it play?" does the
+            position played.
     """
 
     question: str
@@ -87,6 +92,13 @@ class Planned:
     side: Side = "train"
     case: str = ""
     hops: tuple[int, ...] = ()
+    passed: tuple[int, ...] = ()
+
+    @property
+    def readings(self) -> list[tuple[str, ...]]:
+        """The plans that its words alone may tell: its own, and those without a passed hop."""
+        own = self.relations
+        return [own, *(own[:place] + own[place + 1 :] for place in self.passed)]
 
 
 @dataclass
@@ -98,12 +110,25 @@ class Family:
         told: The wordings of each relation, masked.
         kin: Relations that are no counter-examples of each.
         walked: The relations that are MQuAKE's, not the bank's.
+        endings: Makes questions of the training side with other ends.
     """
 
     questions: list[Planned] = field(default_factory=list)
     told: dict[str, list[str]] = field(default_factory=dict)
     kin: Mapping[str, Collection[str]] = field(default_factory=dict)
     walked: frozenset[str] = frozenset()
+    endings: Endings = field(default_factory=lambda: Endings((), {}, {}))
+
+    @cached_property
+    def weighted(self) -> tuple[list[Planned], list[float]]:
+        """The questions to train on, with how often to draw each.
+
+        A chain is drawn in proportion to the root of the number of its questions: what a few chains
+        have in plenty, all others should not be taken for.
+        """
+        questions = self.on("train")
+        count = Counter(question.relations for question in questions)
+        return questions, [count[question.relations] ** -0.5 for question in questions]
 
     def on(self, side: Side) -> list[Planned]:
         """The questions of one side."""
@@ -118,19 +143,20 @@ def chains(cases: Iterable[Case], *, without: Collection[str] = ()) -> Family:
         without: Relations to keep from training.
     """
     family = Family()
-    seen: set[str] = set()
+    seen: set[tuple[str, ...]] = set()
     for case in cases:
         hops = [query for query in case.queries if query.kind == "hop"]
         if not hops or any("relation" not in hop.meta for hop in hops):
             continue
         chain = tuple(str(hop.meta["relation"]) for hop in hops)
-        side = side_of(case, chain, str(hops[0].meta["subject"]), without)
+        name = str(hops[0].meta["subject"])
+        side = side_of(case, chain, name, without)
         for hop in hops:
             _tell(family, hop)
         for query in case.queries:
-            template = template_of(query.prompt, (str(hops[0].meta["subject"]),))
-            if query.kind == "multi_hop" and template and template not in seen:
-                seen.add(template)
+            template = template_of(query.prompt, (name,))
+            if query.kind == "multi_hop" and template and (template, *chain) not in seen:
+                seen.add((template, *chain))
                 family.questions.append(Planned(masked(template), chain, side, case.id))
     trained = {question.relations for question in family.on("train")}
     family.questions = [
@@ -161,7 +187,15 @@ def with_bank(walked: Family, written: Sequence[Part], *, without: Collection[st
         if relation in own and first in told:
             told[first] += own[relation]
         kin[relation] = {first, *others}
-    return Family(walked.questions, {**told, **own}, kin, frozenset(own))
+    named = {part.name: part for part in written}
+    parts = {
+        relation: [named[name] for name in counterparts if name in named]
+        for relation, counterparts in COUNTERPARTS.items()
+        if relation in own
+    }
+    asked = [(q.question, q.relations) for q in walked.on("train") if q.case]
+    endings = Endings.of(asked, {name: some for name, some in parts.items() if some})
+    return Family(walked.questions, {**told, **own}, kin, frozenset(own), endings)
 
 
 def written_parts(*, without: Collection[str] = ()) -> list[Part]:
@@ -195,7 +229,9 @@ def around_composition(question: Planned, inner: Composition) -> Planned | None:
     made = around(template, inner)
     known = tuple(-1 if hop >= len(inner.relations) else hop for hop in made.hops)
     text = f"{made.question[:1].upper()}{made.question[1:]}"
-    return Planned(text, (*inner.relations, *question.relations), hops=known)
+    before = len(inner.relations)
+    passed = tuple(before + place for place in question.passed)
+    return Planned(text, (*inner.relations, *question.relations), hops=known, passed=passed)
 
 
 def side_of(case: Case, chain: Sequence[str], subject: str, without: Collection[str]) -> Side:
@@ -209,7 +245,7 @@ def side_of(case: Case, chain: Sequence[str], subject: str, without: Collection[
     if chain_is_dev(chain):
         return "chain"
     subjects = {subject, *(edit.subject for edit in case.edits)}
-    return "seen" if any(bucket(name) == 0 for name in subjects) else "train"
+    return "seen" if any(chain_subject_is_dev(name) for name in subjects) else "train"
 
 
 def _tell(family: Family, hop: Query) -> None:

@@ -15,7 +15,8 @@ from memedit.text import name_key
 
 COUNTERFACT_DEV = 2000  # cases below it are live together in the benchmark
 DEV_ONE_IN = 3
-CHAIN_DEV_ONE_IN = 5
+CHAIN_DEV_ONE_IN = 10
+CHAIN_SUBJECT_DEV_ONE_IN = 6  # a chain has several subjects, and any of them counts
 _SALT = "memedit-split-1"
 
 
@@ -36,6 +37,15 @@ def bucket(text: str, *, of: int = DEV_ONE_IN) -> int:
     """A number below ``of`` that depends on the words of ``text`` alone."""
     digest = hashlib.sha256(f"{_SALT}:{name_key(text)}".encode()).digest()
     return int.from_bytes(digest[:8], "big") % of
+
+
+def chain_subject_is_dev(subject: str) -> bool:
+    """Whether cases in whose chains a subject stands are kept from training.
+
+    Args:
+        subject: The first subject of a chain, or that of one of its edits.
+    """
+    return bucket(subject, of=CHAIN_SUBJECT_DEV_ONE_IN) == 0
 
 
 def chain_is_dev(relations: Sequence[str]) -> bool:

@@ -15,9 +15,9 @@ from memedit.scope.trained_folder import about_in
 from memedit.train import decomposer, plan_floor
 from memedit.train.checkpoint import Checkpoint
 from memedit.train.lora import write_weights
-from memedit.train.path_wording import WordingSettings, WrongPaths, fit
+from memedit.train.path_wording import WordingSettings, WrongPaths, fit, with_passed
 from memedit.train.planning import PlanSettings
-from memedit.train.plans import Family, chains
+from memedit.train.plans import Family, Planned, chains
 from tests.train.test_planning import PARTS, QUESTIONS
 from tests.train.test_plans import a_chain, case, dev_subject
 
@@ -70,6 +70,20 @@ def test_a_killed_training_ends_where_a_whole_one_does(family, encoder, tmp_path
     weights = dict(again.named_parameters())
     for name, weight in whole.named_parameters():
         assert torch.allclose(weight, weights[name], atol=1e-4), name
+
+
+def test_hops_in_no_word_of_a_question_are_found(encoder):
+    told = {
+        "position": ["it plays the position of"],
+        "sport": ["it is associated with the sport of"],
+        "country": ["it was created in the country of"],
+    }
+    chain = ("position", "sport", "country")
+    silent = "Which country was its sport created in?"
+    full = "Which country was the sport created in that goes with the position that it plays?"
+    asked = [Planned(text, chain, case="c") for text in (silent, full)]
+    found = with_passed(Family(asked, told), encoder).questions
+    assert [question.passed for question in found] == [(0,), ()]
 
 
 @pytest.mark.parametrize("path", [("author",), ("author", "spouse"), ("author",) * 4])

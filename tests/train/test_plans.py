@@ -6,13 +6,14 @@ from memedit.evaluate.cases import Case, Query
 from memedit.train.compositions import Composition, parts
 from memedit.train.plans import (
     COUNTERPARTS,
+    Family,
     Planned,
     around_composition,
     chains,
     with_bank,
     written_parts,
 )
-from memedit.train.split import bucket, chain_is_dev
+from memedit.train.split import chain_is_dev, chain_subject_is_dev
 from tests.multihop.conftest import fact
 
 
@@ -38,7 +39,7 @@ def case(subject="Misery", relations=("P50", "P27"), number=1):
 
 
 def dev_subject(*, dev):
-    return next(name for i in range(50) if (bucket(name := f"Book {i}") == 0) == dev)
+    return next(name for i in range(50) if chain_subject_is_dev(name := f"Book {i}") == dev)
 
 
 def a_chain(*, dev):
@@ -117,6 +118,27 @@ def test_a_question_is_put_around_a_composition():
 )
 def test_what_would_be_no_sentence_is_left_alone(question):
     assert around_composition(Planned(question, ("P19",)), INNER) is None
+
+
+def test_hops_that_are_passed_over_stay_so_around_a_composition():
+    made = around_composition(
+        Planned("What sport does it play?", ("P413", "P641"), passed=(0,)), INNER
+    )
+    assert made is not None and made.passed == (1,)
+    assert made.readings == [("author", "P413", "P641"), ("author", "P641")]
+
+
+def test_a_question_is_known_once_for_each_chain():
+    first, again = case("Misery"), case("Emma")
+    other = case("Dracula", ("P50", "P19"))
+    kept = [q.relations for q in chains([first, again, other]).questions if q.case]
+    assert kept == [("P50", "P27"), ("P50", "P19")]
+
+
+def test_a_chain_with_many_questions_is_drawn_less_than_as_often():
+    family = Family([Planned(f"{i}?", ("P50", "P27")) for i in range(4)] + [Planned("?", ("P19",))])
+    questions, weights = family.weighted
+    assert len(questions) == 5 and weights == [0.5] * 4 + [1.0]
 
 
 def test_no_composition_is_longer_than_what_is_read():
