@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import datetime as dt
 
+import numpy as np
 import pytest
 
-from tests.multihop.conftest import DAY, fact
+from memedit.multihop.walk import Walk
+from tests.multihop.conftest import DAY, WordPlanner, fact
 
 AUTHOR = fact("Misery", "author", "Richard Dawkins")
 CITIZEN = fact("Richard Dawkins", "citizenship", "Samoa")
@@ -178,3 +180,19 @@ def test_a_comparison_that_edits_do_not_settle_is_declined(walk_over):
     [chain] = walk_over(*ages).answer_many(questions)
     assert (chain.answer, chain.confident) == (None, True)
     assert "compares" in chain.reason
+
+
+def test_what_is_decided_narrowly_is_walked_again_alone(graph_of, encoder, monkeypatch):
+    edits = [fact("Misery", "author", "Ann Lee"), fact("Ann Lee", "citizenship", "Samoa")]
+    planner = WordPlanner(encoder, floor=-100.0)
+    walk = Walk(graph_of(*edits), planner, day=DAY)
+    read = []
+    plans = planner.plans
+    monkeypatch.setattr(planner, "plans", lambda texts: read.append(len(texts)) or plans(texts))
+    questions = ["What is the citizenship of the author of Misery?", "Who is the author of Misery?"]
+    planner.noise = 0.0
+    apart = walk.answer_many(questions)
+    assert read == [2]
+    planner.noise = np.inf
+    assert walk.answer_many(questions) == apart and read == [2, 2, 1, 1]
+    assert walk.answer_many(questions[:1]) == apart[:1] and read[-1] == 1

@@ -55,6 +55,9 @@ UNFIT = 1.0  # what a relation costs that what stands before it cannot have; on 
 SHARE = 0.8
 UNASKED = 6.0  # logits of the plan that a hop costs which the question passes over
 SOFT = 20.0  # a path that falls so far short of a perfect one is as sure as 1 in e
+# In bfloat16 the cosines of 256 texts with each other, read in batches and alone, differed by at
+# most 0.006.
+NOISE = 0.006 * WORDING
 CACHED = 65_536  # relations' vectors kept in memory
 
 Reader = Callable[[Sequence[str]], Read]
@@ -123,6 +126,7 @@ class Planner:
     """
 
     misfit = MISFIT
+    noise = NOISE
 
     def __init__(
         self, readers: Readers, encoder: Encoder, vectors_of: VectorsOf, inventory: Inventory

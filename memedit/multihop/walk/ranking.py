@@ -49,6 +49,10 @@ class Ranker(Protocol):
         """The least score of a path that may be what a question asks."""
 
     @property
+    def noise(self) -> float:
+        """How far a score may move with what is encoded beside a question."""
+
+    @property
     def misfit(self) -> float:
         """What it costs a path to end at another kind of thing than the question asks for."""
 
@@ -128,6 +132,7 @@ class ComposedRanker:
     """
 
     floor = LIKELY
+    noise = 1e-5
     misfit = 0.25
 
     def __init__(self, encoder: Encoder, vectors_of: VectorsOf) -> None:

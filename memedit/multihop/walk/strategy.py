@@ -61,6 +61,7 @@ class Ranked:
         entity: Where it begins, by its row.
         likely: Whether the trained or the untrained reader finds it like the question.
         rival: Another reading of the question that fits far better; empty where none does.
+        margin: How far the nearest score is that would have changed what is answered.
     """
 
     trail: Trail
@@ -68,6 +69,7 @@ class Ranked:
     entity: int
     likely: bool = True
     rival: str = ""
+    margin: float = np.inf
 
 
 class Walk:
@@ -95,14 +97,26 @@ class Walk:
         self.ask = ask
 
     def answer_many(self, questions: Sequence[str]) -> list[Chain]:
-        """See :class:`~memedit.multihop.hops.Strategy`."""
+        """See :class:`~memedit.multihop.hops.Strategy`.
+
+        A question that was decided narrowly is walked again, alone, so that its chain does not
+        depend on what was asked beside it.
+        """
+        chains, narrow = self._walked(questions)
+        for i in narrow if len(questions) > 1 else ():
+            [chains[i]], _ = self._walked([questions[i]])
+        return chains
+
+    def _walked(self, questions: Sequence[str]) -> tuple[list[Chain], list[int]]:
+        """The chains, and which of them were decided narrowly."""
         entities = [e for i, question in enumerate(questions) for e in self._entities(i, question)]
         asked = self.ranker.read([entity.masked for entity in entities]) if entities else []
         best = self._likely(asked, self._best(entities, asked))
         best = self._beside_rivals(entities, asked, best)
         chains = {i: self._chain(best.get(i)) for i in range(len(questions))}
         chains |= self._resolved(entities, asked, chains)
-        return list((chains | self._compared(questions)).values())
+        narrow = [i for i, ranked in best.items() if ranked.margin < self.ranker.noise]
+        return list((chains | self._compared(questions)).values()), narrow
 
     def _compared(self, questions: Sequence[str]) -> dict[int, Chain]:
         """The chains of questions that compare or count, which no path answers."""
@@ -167,10 +181,14 @@ class Walk:
         for place, (entity, some, values) in enumerate(zip(entities, trails, scores, strict=True)):
             if not some:
                 continue
-            row = int(np.argmax(values))
-            ranked = Ranked(some[row], float(values[row]), place)
-            if entity.question not in best or ranked.score > best[entity.question].score:
-                best[entity.question] = ranked
+            row, *others = (int(i) for i in np.argsort(-values, kind="stable")[:2])
+            margin = float(values[row] - values[others[0]]) if others else np.inf
+            ranked = Ranked(some[row], float(values[row]), place, margin=margin)
+            other = best.setdefault(entity.question, ranked)
+            if other is not ranked:
+                apart = abs(other.score - ranked.score)
+                better = max(other, ranked, key=lambda one: one.score)
+                best[entity.question] = replace(better, margin=min(better.margin, apart))
         return best
 
     def _misfit(self, entity: Entity, trail: Trail) -> float:
@@ -183,7 +201,12 @@ class Walk:
 
     def _likely(self, asked: Sequence[Asked], best: dict[int, Ranked]) -> dict[int, Ranked]:
         """The best trails, with whether they are like their questions to either reader."""
-        low = {i: ranked for i, ranked in best.items() if ranked.score < self.ranker.floor}
+        floor = self.ranker.floor
+        best = {
+            i: replace(ranked, margin=min(ranked.margin, abs(ranked.score - floor)))
+            for i, ranked in best.items()
+        }
+        low = {i: ranked for i, ranked in best.items() if ranked.score < floor}
         if not low:
             return best
         paths = [[ranked.trail.words] for ranked in low.values()]
@@ -209,37 +232,45 @@ class Walk:
             if not ranked.trail.steps[0][0].inverse
         }
         plans, paths = [plan for plan, _ in tried.values()], [some for _, some in tried.values()]
+        better: dict[int, list[tuple[Words, ...]]] = {}
         for i, some, scores in zip(tried, paths, self.ranker.rank(plans, paths), strict=True):
             masked = entities[best[i].entity].masked
             ends = [ends_elsewhere(masked, path[-1][0]) for path in some]
             scores -= self.ranker.misfit * np.array(ends, dtype=np.float32)
-            better = [
-                int(row) for row in np.argsort(-scores) if scores[row] > best[i].score + RIVALS
-            ]
-            found[i] = replace(
-                best[i],
-                rival=self._agreed(tried[i][0], best[i].trail, [some[row] for row in better]),
-            )
-        return found
+            nearest = np.abs(scores - best[i].score - RIVALS).min(initial=np.inf)
+            found[i] = replace(best[i], margin=min(best[i].margin, float(nearest)))
+            rows = [row for row in np.argsort(-scores) if scores[row] > best[i].score + RIVALS]
+            if rows:
+                better[i] = [some[row] for row in rows]
+        trails = [best[i].trail.words for i in better]
+        rivalling = self._agreed([tried[i][0] for i in better], trails, list(better.values()))
+        return found | {
+            i: replace(found[i], rival=rival) for i, rival in zip(better, rivalling, strict=True)
+        }
 
-    def _agreed(self, plan: Plan, trail: Trail, better: Sequence[tuple[Words, ...]]) -> str:
-        """The first of some readings that the untrained encoder finds better than a trail too."""
-        if not better:
-            return ""
-        [likeness] = self.ranker.wording([plan], [[trail.words, *better]])
-        told = zip(better, likeness[1:], strict=True)
-        return next((composed(path) for path, like in told if like > likeness[0] + AGREED), "")
+    def _agreed(
+        self,
+        plans: Sequence[Plan],
+        trails: Sequence[tuple[Words, ...]],
+        better: Sequence[Sequence[tuple[Words, ...]]],
+    ) -> list[str]:
+        """For each trail the first of the readings that the untrained encoder finds better too."""
+        paths = [[trail, *some] for trail, some in zip(trails, better, strict=True)]
+        found = []
+        for some, likeness in zip(better, self.ranker.wording(plans, paths), strict=True):
+            told = zip(some, likeness[1:], strict=True)
+            agreed = (composed(path) for path, like in told if like > likeness[0] + AGREED)
+            found.append(next(agreed, ""))
+        return found
 
     def _scores(self, asked: Sequence[Asked], trails: Sequence[Sequence[Trail]]) -> list[Vectors]:
         """The score of every trail; one that begins backwards is out unless its words fit."""
         paths = [[trail.words for trail in some] for some in trails]
         scores = self.ranker.rank(asked, paths)
-        back = [bool(some) and some[0].steps[0][0].inverse for some in trails]
-        if any(back):
-            cosines = self.ranker.wording(asked, paths)
-            for values, likeness, inverse in zip(scores, cosines, back, strict=True):
-                if inverse:
-                    values[likeness < LIKE] = -np.inf
+        back = [i for i, some in enumerate(trails) if some and some[0].steps[0][0].inverse]
+        cosines = self.ranker.wording([asked[i] for i in back], [paths[i] for i in back])
+        for i, likeness in zip(back, cosines, strict=True):
+            scores[i][likeness < LIKE] = -np.inf
         return scores
 
     def _chain(self, ranked: Ranked | None) -> Chain:
