@@ -34,7 +34,6 @@ from memedit.baking.undo import unbake
 from memedit.baking.weights import editable_of
 from memedit.evaluate.cases import Case, Malformed
 from memedit.evaluate.datasets import load_dataset
-from memedit.evaluate.machine import machine
 from memedit.match import states
 from memedit.models.fingerprint import weights_fingerprint
 from memedit.models.load import load_local_model
@@ -336,18 +335,17 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS / "bake.json")
     args = parser.parse_args()
     sections = Sections(args.data, args.limit, args.dtype, args.moments, args.corpus)
-    data = record.checksums(sorted(args.data.rglob("counterfact_*.gz")))
-    report = record.read(args.out) | {"machine": machine(), "data": data}
-    whole, text = "python eval/bake.py DATA_DIR", ""
     options = "" if args.limit is None else f" --limit {args.limit}"
     options += "" if args.dtype is None else f" --dtype {args.dtype}"
-    for name in args.only:
-        command = f"{whole} --only {name}{options}"
-        report["sections"][name] = record.measured(getattr(sections, name), command)
-        text = record.write(report, args.out, "Edits in the weights", whole, NAMES)
-    print(text)
-    found = [f for section in report["sections"].values() for f in section["figures"]]
-    raise SystemExit(any(figure["met"] is False for figure in found))
+    record.carry_out(
+        {name: getattr(sections, name) for name in NAMES},
+        args.only,
+        args.out,
+        "Edits in the weights",
+        "python eval/bake.py DATA_DIR",
+        options=options,
+        data=sorted(args.data.rglob("counterfact_*.gz")),
+    )
 
 
 if __name__ == "__main__":
