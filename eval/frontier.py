@@ -25,7 +25,8 @@ TRIED: tuple[tuple[str, str, Mapping[str, Any]], ...] = (
 
 
 def changed(settings: BaseModel, update: Mapping[str, Any]) -> BaseModel:
-    """The settings with other values; ``target`` is changed value by value."""
-    values = settings.model_dump() | {k: v for k, v in update.items() if k != "target"}
-    values["target"] |= update.get("target", {})
+    """The settings with other values; those of a group are changed one by one."""
+    values = settings.model_dump()
+    for name, value in update.items():
+        values[name] = values[name] | value if isinstance(value, Mapping) else value
     return type(settings).model_validate(values)
