@@ -25,7 +25,7 @@ from record import Figure, share
 from written import Said, said
 
 from memedit import EditedModel, EditMemory
-from memedit.bake import Delta, Editable, Moments, get_method, load_settings
+from memedit.bake import Delta, Editable, Moments, get_method, layers_of, load_settings
 from memedit.bake.contexts import prepare
 from memedit.bake.reading import Part
 from memedit.bake.spread import find_goal
@@ -51,6 +51,7 @@ AGAIN = 5  # every so manieth edit is asked again after unbake
 STEP = 100  # of a sequence, written at once
 TRIALS = 30  # training-side cases for each setting of the frontier
 FAST, SLOW = 64, 3  # edits whose target vectors are timed
+PUBLISHED = "gpt2-xl"  # the papers' own settings
 
 
 class Sections:
@@ -199,7 +200,9 @@ class Sections:
     def speed(self) -> list[Figure]:
         """Target vectors in a batch, against one at a time over whole texts and vocabulary.
 
-        In seconds of the processor, which do not count what other processes take.
+        Steps, rates and texts are those that ROME and MEMIT were published with, on both sides; the
+        layers are this model's. In seconds of the processor, which do not count what other
+        processes take.
         """
         edits = [case.edits[0] for case in self.cases("counterfact_original", FAST)]
         found = []
@@ -208,8 +211,8 @@ class Sections:
             ("MEMIT", "memit", "block_out"),
         )
         for name, method, part in ways:
-            settings: Any = self.settings(method)
-            layer = settings.layers[-1] if method == "memit" else settings.layer
+            settings: Any = load_settings(method, source=PUBLISHED)
+            layer = layers_of(self.settings(method))[-1]
             seconds = []
             as_published = {"at_once": 1, "reuse": False}
             few = edits[:: max(1, len(edits) // SLOW)]
