@@ -9,45 +9,35 @@ those of each method. Sections are written as they are done, so that ``--only`` 
 from __future__ import annotations
 
 import argparse
-import sys
+import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import record
 import written
-from frontier import TRIED, changed
+from bake_life import whole_life
+from frontier import IN_SEQUENCE, TRIED, changed
 from pydantic import BaseModel
-from record import Figure, share
+from record import Figure
 from written import Said, said
 
-from memedit import EditedModel, EditMemory
 from memedit.bake import Delta, Editable, Moments, get_method, layers_of, load_settings
 from memedit.bake.contexts import prepare
 from memedit.bake.reading import Part
 from memedit.bake.spread import find_goal
-from memedit.baking.canaries import Limits, read_canaries
-from memedit.baking.make import bake
-from memedit.baking.undo import unbake
+from memedit.baking.canaries import read_canaries
 from memedit.baking.weights import editable_of
 from memedit.evaluate.cases import Case, Malformed
 from memedit.evaluate.datasets import load_dataset
-from memedit.match import states
-from memedit.models.fingerprint import weights_fingerprint
 from memedit.models.load import load_local_model
 from memedit.train.split import is_dev
 
 RESULTS = Path(__file__).parent / "results"
 NAMES = ("rome", "memit", "others", "alphaedit", "speed", "tokens", "life", "frontier")
 SINGLE, BATCH, SEQUENCE, LIFE = 100, 100, 1000, 1000  # edits
-CHAT = "smollm2-135m-chat"  # settings for edits that are asked as the edited model asks them
-# So many edits at once are written more weakly, and no text stands before their prompts.
-MANY = {"share": 0.5, "prefixes": {"begin_with": ()}, "target": {"mixed": True}}
-UNLIMITED = Limits(relative=100.0, kl=100.0, perplexity=100.0, locality=0.0)
-AGAIN = 5  # every so manieth edit is asked again after unbake
 STEP = 100  # of a sequence, written at once
 TRIALS = 30  # training-side cases for each setting of the frontier
 FAST, SLOW = 64, 3  # edits whose target vectors are timed
@@ -129,6 +119,26 @@ class Sections:
             with self.chat.engine.using(None):
                 self.model.revert(delta.id)
 
+    @contextlib.contextmanager
+    def in_sequence(
+        self, cases: Sequence[Case], settings: BaseModel
+    ) -> Iterator[Iterator[Sequence[Case]]]:
+        """AlphaEdit's batches, one after the other: each is on the weights when it is given."""
+
+        def batches() -> Iterator[Sequence[Case]]:
+            for begin in range(0, len(cases), STEP):
+                batch = cases[begin : begin + STEP]
+                delta = self.together("alphaedit", batch, settings)
+                with self.chat.engine.using(None):
+                    self.model.apply(delta)
+                yield batch
+
+        try:
+            yield batches()
+        finally:
+            with self.chat.engine.using(None):
+                self.model.revert_all()
+
     def perplexity(self) -> float:
         """Of the shipped canary texts, which are about nothing that is edited."""
         return read_canaries(self.chat.engine).perplexity
@@ -174,20 +184,12 @@ class Sections:
         cases = self.cases("counterfact", SEQUENCE)
         before, start = said(self.chat, cases, greedy=False), self.perplexity()
         untouched = said(self.chat, cases[:STEP])
-        settings = self.settings("alphaedit")
         first: list[Said] = []
-        try:
-            for begin in range(0, len(cases), STEP):
-                batch = cases[begin : begin + STEP]
-                delta = self.together("alphaedit", batch, settings)
-                with self.chat.engine.using(None):
-                    self.model.apply(delta)
+        with self.in_sequence(cases, self.settings("alphaedit")) as batches:
+            for batch in batches:
                 first += said(self.chat, batch, greedy=False)
             after, end = said(self.chat, cases, greedy=False), self.perplexity()
             oldest = said(self.chat, cases[:STEP])
-        finally:
-            with self.chat.engine.using(None):
-                self.model.revert_all()
         name = f"AlphaEdit, {len(cases)} in batches of {STEP}"
         return [
             *written.figures("base", before, before),
@@ -232,60 +234,7 @@ class Sections:
 
     def life(self) -> list[Figure]:
         """A memory baked, asked through the product, and taken out again."""
-        cases = self.cases("counterfact", LIFE)
-        prompts = [case.edits[0].cloze for case in cases]
-        untouched = weights_fingerprint(self.model.network)
-        with (
-            TemporaryDirectory(prefix="memedit-eval-") as folder,
-            EditMemory.open(Path(folder) / "e.db") as memory,
-        ):
-            memory.add([case.edits[0] for case in cases])
-            edited = EditedModel(self.chat, memory)
-
-            def right(every: int = 1) -> list[bool]:
-                answers = edited.ask_many(prompts[::every], exact=False, max_tokens=24)
-                return [
-                    states(answer.text, [case.edits[0].target_new])
-                    for answer, case in zip(answers, cases[::every], strict=True)
-                ]
-
-            before = right()
-            edits = [found.edit for found in memory.list() if found.edit]
-            settings = changed(load_settings("memit", source=CHAT), MANY)
-            memit = get_method("memit")
-            report = bake(
-                memory, self.chat, edits, memit, settings,
-                moments=self.moments, limits=UNLIMITED, watch=told(),
-            )  # fmt: skip
-            after = right()
-            harm = report.harm
-            if report.bake is None or harm is None:
-                raise SystemExit(f"life: the bake was given up: {report.why}")
-            figures = [
-                share("life: edits answered right from memory", before),
-                share("life: edits that moved into the weights",
-                      [one.what == "baked" for one in report.outcomes]),
-                share("life: of those right before, right after through the edited model",
-                      [now for was, now in zip(before, after, strict=True) if was], ">= 1.0"),
-                share("life: edits answered right after", after),
-                share("life: within the limits that a bake has by default",
-                      [not Limits().tripped(harm)]),
-                Figure("life: largest change of a weight, as a share of it", harm.relative),
-                Figure("life: KL on canary texts, nats a token", harm.kl),
-                Figure("life: perplexity on canary texts, as a multiple", harm.perplexity),
-                Figure("life: tokens of answers about other subjects kept", harm.locality),
-                *(Figure(f"life: seconds to {step}", taken)
-                  for step, taken in report.seconds.items()),
-            ]  # fmt: skip
-            unbake(memory, [report.bake], lambda: self.chat)
-            back = right(AGAIN)  # the weights follow the store with the next question
-            figures.append(
-                share("life: edits answered after unbake as before the bake",
-                      [now == was for was, now in zip(before[::AGAIN], back, strict=True)],
-                      ">= 1.0")
-            )  # fmt: skip
-        same = weights_fingerprint(self.model.network) == untouched
-        return [*figures, share("life: weights after unbake the same bits", [same], ">= 1.0")]
+        return whole_life(self.chat, self.cases("counterfact", LIFE), self.moments)
 
     def tokens(self) -> list[Figure]:
         """How long second moments take, and what ten times the tokens change."""
@@ -334,19 +283,27 @@ class Sections:
                 delta = self.together(method, cases, settings)
                 after = self.with_(delta, lambda: said(self.chat, cases, greedy=False))
             found += written.figures(f"training side, {method}, {name}", after, before)
+        return found + self._sequences()
+
+    def _sequences(self) -> list[Figure]:
+        """AlphaEdit in sequence, over all cases that are not reported: edits against perplexity."""
+        cases = self.cases("counterfact_original", SEQUENCE, dev=False)
+        before, start = said(self.chat, cases, greedy=False), self.perplexity()
+        title = f"training side, {len(cases)} in batches of {STEP}"
+        found = written.figures(f"{title}, base", before, before)
+        for name, update in IN_SEQUENCE:
+            settings = changed(self.settings("alphaedit"), update)
+            with self.in_sequence(cases, settings) as batches:
+                ends = [self.perplexity() / start for _ in batches]
+                after = said(self.chat, cases, greedy=False)
+            found += written.figures(f"{title}, alphaedit, {name}", after, before)
+            found += [
+                Figure(f"{title}, alphaedit, {name}: perplexity after {done}, as a multiple", end)
+                for done, end in zip(
+                    (*range(STEP, len(cases), STEP), len(cases)), ends, strict=True
+                )
+            ]
         return found
-
-
-def told() -> Callable[[str, int, int], None]:
-    """Says on standard error how far a step is, at most twice a minute."""
-    said_at = [time.monotonic()]
-
-    def say(what: str, done: int, of: int) -> None:
-        if time.monotonic() - said_at[0] > 30:
-            said_at[0] = time.monotonic()
-            print(f"{what}: {done} of {of}", file=sys.stderr, flush=True)
-
-    return say
 
 
 def main() -> None:

@@ -19,8 +19,17 @@ TRIED: tuple[tuple[str, str, Mapping[str, Any]], ...] = (
     ("memit", "share 0.9", {"share": 0.9}),
     ("memit", "layers 3 to 6, share 0.9", {"layers": (3, 4, 5, 6), "share": 0.9}),
     ("memit", "layers 4 to 8", {"layers": (4, 5, 6, 7, 8)}),
-    ("alphaedit", "as shipped", {}),
-    ("alphaedit", "null_energy 0.2", {"null_energy": 0.2}),
+)
+
+# AlphaEdit's, in sequence: name, and what is other than in hparams/alphaedit/smollm2-135m.toml.
+IN_SEQUENCE: tuple[tuple[str, Mapping[str, Any]], ...] = (
+    ("as shipped", {}),
+    ("share 0.5", {"share": 0.5}),
+    ("share 0.3", {"share": 0.3}),
+    ("share 0.5, 8 steps", {"share": 0.5, "target": {"steps": 8}}),
+    ("share 0.5, null_energy 0.2", {"share": 0.5, "null_energy": 0.2}),
+    ("share 0.5, null_energy 0.8", {"share": 0.5, "null_energy": 0.8}),
+    ("share 0.5, layers 3 to 8", {"share": 0.5, "layers": (3, 4, 5, 6, 7, 8)}),
 )
 
 
