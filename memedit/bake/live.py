@@ -9,18 +9,15 @@ What remains is run anew for every step of an optimisation.
 from __future__ import annotations
 
 import contextlib
-import inspect
-import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import DynamicCache
-from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
+from memedit.bake.past import Past, can_reuse, positions_from, precision, read_past
 from memedit.bake.reading import (
     Part,
     Site,
@@ -28,17 +25,12 @@ from memedit.bake.reading import (
     hooks,
     in_rows,
     module_at,
-    watch,
     with_hidden,
 )
-from memedit.models.tokens import common_prefix, padded
+from memedit.models.tokens import padded
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
-
     from memedit.bake.editable import Editable
-
-_Past = list[tuple[Tensor, Tensor]]  # keys and values of each layer
 
 LEAST_ROWS = 24  # of a group: fewer are hardly quicker to run
 MOST_PADDING = 1.34  # the longest row of a group by its shortest, where there are enough
@@ -59,50 +51,6 @@ class Row:
     at: int
     owner: int
     read: tuple[int, ...]
-
-
-def can_reuse(network: PreTrainedModel) -> bool:
-    """Whether the network keeps keys and values of every token, and takes positions."""
-    try:
-        layers = cast(Any, DynamicCache(config=network.config)).layers
-    except (ValueError, KeyError, AttributeError, NotImplementedError):
-        return False  # a model with a cache class of its own
-    kinds = {type(layer) for layer in layers}
-    takes_positions = "position_ids" in inspect.signature(network.forward).parameters
-    return takes_positions and bool(kinds) and kinds <= {DynamicLayer, DynamicSlidingWindowLayer}
-
-
-@contextlib.contextmanager
-def _precision(model: Editable, *, mixed: bool) -> Iterator[None]:
-    """Mixed precision where it is wanted, and the kind of attention whose gradient is fast.
-
-    On a CPU the gradient of the fused kind takes, below float32, half of a step's time.
-    """
-    device, dtype = model.network.device, model.network.dtype
-    mixed = mixed and dtype == torch.float32
-    low = mixed or torch.finfo(dtype).bits < torch.finfo(torch.float32).bits
-    with contextlib.ExitStack() as stack:
-        if mixed:
-            stack.enter_context(torch.autocast(device.type, dtype=torch.bfloat16))
-        if low and device.type == "cpu":
-            stack.enter_context(cast(Any, sdpa_kernel(SDPBackend.MATH)))
-        yield
-
-
-def shared_heads(rows: Sequence[Sequence[int]], most: Sequence[int]) -> list[int]:
-    """How many of its first tokens each row shares with another one.
-
-    Args:
-        rows: Token ids.
-        most: At most so many of each row.
-    """
-    order = sorted(range(len(rows)), key=lambda i: list(rows[i]))
-    counts = [0] * len(rows)
-    for one, other in itertools.pairwise(order):  # who shares most stands beside
-        same = len(common_prefix([rows[one], rows[other]]))
-        for i in (one, other):
-            counts[i] = max(counts[i], min(same, most[i]))
-    return counts
 
 
 class LivePass:
@@ -226,23 +174,29 @@ class _Group:
             [t - starts[i] for i, row in enumerate(rows) for t in row.read], device=device
         )
         self._below: Tensor | None = None
-        self._past: _Past = []
+        self._past: Past = []
         self._past_mask = torch.zeros(len(rows), 0, dtype=torch.long, device=device)
         if self.reuse:
-            self._run_once([row.ids for row in rows])
+            ids = [row.ids for row in rows]
+            length = self._ids.shape[1]
+            past, self._below = read_past(model, ids, starts, length, self.frozen, mixed=mixed)
+            # The frozen layers are not run again. Transformers asks the first for the length.
+            self._past = [past[max(i, self.frozen + 1) % len(past)] for i in range(len(past))]
+            columns = torch.arange(max(starts), device=device)
+            self._past_mask = (columns < self._start[:, None]).long()
 
     def logits(self, vectors: Mapping[Part, Tensor]) -> Tensor:
         cache = DynamicCache(self._past) if self._past else None
         mask = torch.cat([self._past_mask, self._mask], dim=1)
         inputs: dict[str, Any] = {"input_ids": self._ids, "attention_mask": mask}
         if self.reuse:
-            positions = self._positions(self._start, self._ids.shape[1])
+            positions = positions_from(self.model, self._start, self._ids.shape[1])
             inputs |= {"position_ids": positions, "past_key_values": cache}
         adding = [self._adding(part, vectors[part]) for part in self.parts]
         with (
             hooks([*adding, *self._gathering()]),
             self._standing_in(),
-            _precision(self.model, mixed=self.mixed),
+            precision(self.model, mixed=self.mixed),
         ):
             out = cast(Any, self.model.network)(**inputs, use_cache=cache is not None).logits
         out = out.to(self.reads.device)
@@ -264,75 +218,6 @@ class _Group:
         ]
         if self._below is not None:
             self._below = self._below[rows.to(self._below.device)]
-
-    # -- what is run once ------------------------------------------------------------------------
-
-    @torch.no_grad()
-    def _run_once(self, rows: Sequence[Sequence[int]]) -> None:
-        """Fills ``_below`` (the frozen layers' output from ``at`` on) and ``_past``.
-
-        Texts that many rows begin with are run once for all of them.
-        """
-        device = self.model.network.device
-        counts = shared_heads(rows, self._start.tolist())
-        heads = list(dict.fromkeys(tuple(row[:n]) for row, n in zip(rows, counts, strict=True)))
-        place = {head: i for i, head in enumerate(heads)}
-        of_row = [place[tuple(row[:n])] for row, n in zip(rows, counts, strict=True)]
-        skipped = torch.tensor(counts, device=device)
-        before = int(skipped.max())
-        past = self._read([list(head) for head in heads], [], None)[0] if before else []
-        past = [(keys[of_row], values[of_row]) for keys, values in past]
-        head_mask = (torch.arange(before, device=device) < skipped[:, None]).long()
-        tails = [row[n:] for row, n in zip(rows, counts, strict=True)]
-        past, below = self._read(tails, past, skipped)
-        start = self._start - skipped  # in the tails
-        if below is not None:
-            steps = start[:, None] + torch.arange(self._ids.shape[1], device=device)
-            each = torch.arange(len(rows), device=device)[:, None]
-            self._below = below.to(device)[each, steps.clamp_max(below.shape[1] - 1)]
-        longest = int(start.max())
-        if before + longest == 0:
-            return
-        past = [(k[:, :, : before + longest].clone(), v[:, :, : before + longest].clone())
-                for k, v in past]  # fmt: skip
-        # The frozen layers are not run again. Transformers asks the first for the length.
-        self._past = [past[max(i, self.frozen + 1) % len(past)] for i in range(len(past))]
-        tail_mask = (torch.arange(longest, device=device) < start[:, None]).long()
-        self._past_mask = torch.cat([head_mask, tail_mask], dim=1)
-
-    def _read(
-        self, rows: Sequence[Sequence[int]], past: _Past, skipped: Tensor | None
-    ) -> tuple[_Past, Tensor | None]:
-        """Runs the backbone on rows, behind ``skipped`` tokens whose keys and values are known.
-
-        Returns:
-            All keys and values, and what the last frozen layer gave for the rows.
-        """
-        network, seen = self.model.network, list[Tensor]()
-        ids, mask = padded(rows, self.model.tokens.pad_id, network.device, side="right")
-        inputs: dict[str, Any] = {}
-        if past:
-            assert skipped is not None  # who has a past says how long it is
-            known = torch.arange(past[0][0].shape[2], device=ids.device) < skipped[:, None]
-            mask = torch.cat([known.long(), mask], dim=1)
-            inputs["position_ids"] = self._positions(skipped, ids.shape[1])
-        handles = []
-        if self.frozen >= 0:
-            handles.append(watch(self.model, Site(self.frozen, "block_out"), seen.append))
-        cache = DynamicCache(past) if past else DynamicCache()
-        with hooks(handles), _precision(self.model, mixed=self.mixed):
-            cast(Any, network.base_model)(
-                input_ids=ids, attention_mask=mask, past_key_values=cache, use_cache=True, **inputs
-            )
-        layers = cast(Any, cache).layers
-        return [(layer.keys, layer.values) for layer in layers], seen[0] if seen else None
-
-    def _positions(self, first: Tensor, length: int) -> Tensor:
-        """Positions ``[rows, length]`` from each row's first one on."""
-        positions = first[:, None] + torch.arange(length, device=first.device)
-        limit = getattr(self.model.network.config, "max_position_embeddings", None)
-        # Padding may reach beyond the context.
-        return positions if limit is None else positions.clamp_max(limit - 1)
 
     # -- what is run at each step ----------------------------------------------------------------
 

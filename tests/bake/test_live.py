@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from memedit.bake import live as live_module
-from memedit.bake.live import LivePass, Row, can_reuse, shared_heads
+from memedit.bake import past as past_module
+from memedit.bake.live import LivePass, Row
+from memedit.bake.past import can_reuse, shared_heads
 from tests.bake.small import CONFIGS, WIDTH, editable, network
 
 # Of different lengths; one is read at its first token, one in the middle and at its end.
@@ -77,7 +79,7 @@ def test_what_rows_begin_with_alike_is_run_once(family, layer, parts, monkeypatc
     expected, grads = _run(LivePass(model, ALIKE, layer, parts, reuse=False), 0, parts)
     for once in (True, False):
         if not once:
-            monkeypatch.setattr(live_module, "shared_heads", lambda rows, _most: [0] * len(rows))
+            monkeypatch.setattr(past_module, "shared_heads", lambda rows, _most: [0] * len(rows))
         logits, found = _run(LivePass(model, ALIKE, layer, parts), 0, parts)
         assert torch.allclose(logits, expected, atol=1e-10)
         assert torch.allclose(found[0], grads[0], rtol=1e-8, atol=1e-10)
