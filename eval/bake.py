@@ -9,44 +9,39 @@ those of each method. Sections are written as they are done, so that ``--only`` 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import record
 import written
-from frontier import TRIED, changed
+from bake_life import whole_life
+from frontier import IN_SEQUENCE, TRIED, changed
 from pydantic import BaseModel
-from record import Figure, share
+from record import Figure
 from written import Said, said
 
-from memedit import EditedModel, EditMemory
-from memedit.bake import Delta, Editable, Moments, get_method, load_settings
+from memedit.bake import Delta, Editable, Moments, get_method, layers_of, load_settings
 from memedit.bake.contexts import prepare
 from memedit.bake.reading import Part
 from memedit.bake.spread import find_goal
 from memedit.baking.canaries import read_canaries
-from memedit.baking.make import bake
-from memedit.baking.undo import unbake
 from memedit.baking.weights import editable_of
 from memedit.evaluate.cases import Case, Malformed
 from memedit.evaluate.datasets import load_dataset
-from memedit.evaluate.machine import machine
-from memedit.match import states
-from memedit.models.fingerprint import weights_fingerprint
 from memedit.models.load import load_local_model
 from memedit.train.split import is_dev
 
 RESULTS = Path(__file__).parent / "results"
 NAMES = ("rome", "memit", "others", "alphaedit", "speed", "tokens", "life", "frontier")
 SINGLE, BATCH, SEQUENCE, LIFE = 100, 100, 1000, 1000  # edits
-CHAT = "smollm2-135m-chat"  # settings for edits that are asked as the edited model asks them
 STEP = 100  # of a sequence, written at once
 TRIALS = 30  # training-side cases for each setting of the frontier
 FAST, SLOW = 64, 3  # edits whose target vectors are timed
+PUBLISHED = "gpt2-xl"  # the papers' own settings
 
 
 class Sections:
@@ -124,6 +119,26 @@ class Sections:
             with self.chat.engine.using(None):
                 self.model.revert(delta.id)
 
+    @contextlib.contextmanager
+    def in_sequence(
+        self, cases: Sequence[Case], settings: BaseModel
+    ) -> Iterator[Iterator[Sequence[Case]]]:
+        """AlphaEdit's batches, one after the other: each is on the weights when it is given."""
+
+        def batches() -> Iterator[Sequence[Case]]:
+            for begin in range(0, len(cases), STEP):
+                batch = cases[begin : begin + STEP]
+                delta = self.together("alphaedit", batch, settings)
+                with self.chat.engine.using(None):
+                    self.model.apply(delta)
+                yield batch
+
+        try:
+            yield batches()
+        finally:
+            with self.chat.engine.using(None):
+                self.model.revert_all()
+
     def perplexity(self) -> float:
         """Of the shipped canary texts, which are about nothing that is edited."""
         return read_canaries(self.chat.engine).perplexity
@@ -169,20 +184,12 @@ class Sections:
         cases = self.cases("counterfact", SEQUENCE)
         before, start = said(self.chat, cases, greedy=False), self.perplexity()
         untouched = said(self.chat, cases[:STEP])
-        settings = self.settings("alphaedit")
         first: list[Said] = []
-        try:
-            for begin in range(0, len(cases), STEP):
-                batch = cases[begin : begin + STEP]
-                delta = self.together("alphaedit", batch, settings)
-                with self.chat.engine.using(None):
-                    self.model.apply(delta)
+        with self.in_sequence(cases, self.settings("alphaedit")) as batches:
+            for batch in batches:
                 first += said(self.chat, batch, greedy=False)
             after, end = said(self.chat, cases, greedy=False), self.perplexity()
             oldest = said(self.chat, cases[:STEP])
-        finally:
-            with self.chat.engine.using(None):
-                self.model.revert_all()
         name = f"AlphaEdit, {len(cases)} in batches of {STEP}"
         return [
             *written.figures("base", before, before),
@@ -195,7 +202,9 @@ class Sections:
     def speed(self) -> list[Figure]:
         """Target vectors in a batch, against one at a time over whole texts and vocabulary.
 
-        In seconds of the processor, which do not count what other processes take.
+        Steps, rates and texts are those that ROME and MEMIT were published with, on both sides; the
+        layers are this model's. In seconds of the processor, which do not count what other
+        processes take.
         """
         edits = [case.edits[0] for case in self.cases("counterfact_original", FAST)]
         found = []
@@ -204,8 +213,8 @@ class Sections:
             ("MEMIT", "memit", "block_out"),
         )
         for name, method, part in ways:
-            settings: Any = self.settings(method)
-            layer = settings.layers[-1] if method == "memit" else settings.layer
+            settings: Any = load_settings(method, source=PUBLISHED)
+            layer = layers_of(self.settings(method))[-1]
             seconds = []
             as_published = {"at_once": 1, "reuse": False}
             few = edits[:: max(1, len(edits) // SLOW)]
@@ -225,54 +234,7 @@ class Sections:
 
     def life(self) -> list[Figure]:
         """A memory baked, asked through the product, and taken out again."""
-        cases = self.cases("counterfact", LIFE)
-        prompts = [case.edits[0].cloze for case in cases]
-        untouched = weights_fingerprint(self.model.network)
-        with (
-            TemporaryDirectory(prefix="memedit-eval-") as folder,
-            EditMemory.open(Path(folder) / "e.db") as memory,
-        ):
-            memory.add([case.edits[0] for case in cases])
-            edited = EditedModel(self.chat, memory)
-
-            def right() -> list[bool]:
-                answers = edited.ask_many(prompts, exact=False, max_tokens=24)
-                return [
-                    states(answer.text, [case.edits[0].target_new])
-                    for answer, case in zip(answers, cases, strict=True)
-                ]
-
-            before = right()
-            edits = [found.edit for found in memory.list() if found.edit]
-            settings = load_settings("memit", source=CHAT)
-            memit = get_method("memit")
-            report = bake(memory, self.chat, edits, memit, settings, moments=self.moments)
-            after = right()
-            harm = report.harm
-            if report.bake is None or harm is None:
-                raise SystemExit(f"life: the bake was given up: {report.why}")
-            figures = [
-                share("life: edits answered right from memory", before),
-                share("life: edits that moved into the weights",
-                      [one.what == "baked" for one in report.outcomes]),
-                share("life: of those right before, right after through the edited model",
-                      [now for was, now in zip(before, after, strict=True) if was], ">= 1.0"),
-                share("life: edits answered right after", after),
-                Figure("life: largest change of a weight, as a share of it", harm.relative),
-                Figure("life: KL on canary texts, nats a token", harm.kl),
-                Figure("life: perplexity on canary texts, as a multiple", harm.perplexity),
-                Figure("life: tokens of answers about other subjects kept", harm.locality),
-                *(Figure(f"life: seconds to {step}", taken)
-                  for step, taken in report.seconds.items()),
-            ]  # fmt: skip
-            unbake(memory, [report.bake], lambda: self.chat)
-            back = right()  # the weights follow the store with the next question
-            figures.append(
-                share("life: edits answered after unbake as before the bake",
-                      [now == was for was, now in zip(before, back, strict=True)], ">= 1.0")
-            )  # fmt: skip
-        same = weights_fingerprint(self.model.network) == untouched
-        return [*figures, share("life: weights after unbake the same bits", [same], ">= 1.0")]
+        return whole_life(self.chat, self.cases("counterfact", LIFE), self.moments)
 
     def tokens(self) -> list[Figure]:
         """How long second moments take, and what ten times the tokens change."""
@@ -321,6 +283,26 @@ class Sections:
                 delta = self.together(method, cases, settings)
                 after = self.with_(delta, lambda: said(self.chat, cases, greedy=False))
             found += written.figures(f"training side, {method}, {name}", after, before)
+        return found + self._sequences()
+
+    def _sequences(self) -> list[Figure]:
+        """AlphaEdit in sequence, over all cases that are not reported: edits against perplexity."""
+        cases = self.cases("counterfact_original", SEQUENCE, dev=False)
+        before, start = said(self.chat, cases, greedy=False), self.perplexity()
+        title = f"training side, {len(cases)} in batches of {STEP}"
+        found = written.figures(f"{title}, base", before, before)
+        for name, update in IN_SEQUENCE:
+            settings = changed(self.settings("alphaedit"), update)
+            with self.in_sequence(cases, settings) as batches:
+                ends = [self.perplexity() / start for _ in batches]
+                after = said(self.chat, cases, greedy=False)
+            found += written.figures(f"{title}, alphaedit, {name}", after, before)
+            found += [
+                Figure(f"{title}, alphaedit, {name}: perplexity after {done}, as a multiple", end)
+                for done, end in zip(
+                    (*range(STEP, len(cases), STEP), len(cases)), ends, strict=True
+                )
+            ]
         return found
 
 
@@ -336,18 +318,17 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS / "bake.json")
     args = parser.parse_args()
     sections = Sections(args.data, args.limit, args.dtype, args.moments, args.corpus)
-    data = record.checksums(sorted(args.data.rglob("counterfact_*.gz")))
-    report = record.read(args.out) | {"machine": machine(), "data": data}
-    whole, text = "python eval/bake.py DATA_DIR", ""
     options = "" if args.limit is None else f" --limit {args.limit}"
     options += "" if args.dtype is None else f" --dtype {args.dtype}"
-    for name in args.only:
-        command = f"{whole} --only {name}{options}"
-        report["sections"][name] = record.measured(getattr(sections, name), command)
-        text = record.write(report, args.out, "Edits in the weights", whole, NAMES)
-    print(text)
-    found = [f for section in report["sections"].values() for f in section["figures"]]
-    raise SystemExit(any(figure["met"] is False for figure in found))
+    record.carry_out(
+        {name: getattr(sections, name) for name in NAMES},
+        args.only,
+        args.out,
+        "Edits in the weights",
+        "python eval/bake.py DATA_DIR",
+        options=options,
+        data=sorted(args.data.rglob("counterfact_*.gz")),
+    )
 
 
 if __name__ == "__main__":

@@ -19,13 +19,23 @@ TRIED: tuple[tuple[str, str, Mapping[str, Any]], ...] = (
     ("memit", "share 0.9", {"share": 0.9}),
     ("memit", "layers 3 to 6, share 0.9", {"layers": (3, 4, 5, 6), "share": 0.9}),
     ("memit", "layers 4 to 8", {"layers": (4, 5, 6, 7, 8)}),
-    ("alphaedit", "as shipped", {}),
-    ("alphaedit", "null_energy 0.2", {"null_energy": 0.2}),
+)
+
+# AlphaEdit's, in sequence: name, and what is other than in hparams/alphaedit/smollm2-135m.toml.
+IN_SEQUENCE: tuple[tuple[str, Mapping[str, Any]], ...] = (
+    ("as shipped", {}),
+    ("share 0.5", {"share": 0.5}),
+    ("share 0.3", {"share": 0.3}),
+    ("share 0.5, 8 steps", {"share": 0.5, "target": {"steps": 8}}),
+    ("share 0.5, null_energy 0.2", {"share": 0.5, "null_energy": 0.2}),
+    ("share 0.5, null_energy 0.8", {"share": 0.5, "null_energy": 0.8}),
+    ("share 0.5, layers 3 to 8", {"share": 0.5, "layers": (3, 4, 5, 6, 7, 8)}),
 )
 
 
 def changed(settings: BaseModel, update: Mapping[str, Any]) -> BaseModel:
-    """The settings with other values; ``target`` is changed value by value."""
-    values = settings.model_dump() | {k: v for k, v in update.items() if k != "target"}
-    values["target"] |= update.get("target", {})
+    """The settings with other values; those of a group are changed one by one."""
+    values = settings.model_dump()
+    for name, value in update.items():
+        values[name] = values[name] | value if isinstance(value, Mapping) else value
     return type(settings).model_validate(values)

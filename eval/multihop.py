@@ -32,7 +32,6 @@ from memedit.evaluate.cases import Case, Malformed, Query
 from memedit.evaluate.contested import LiveEdits
 from memedit.evaluate.datasets import load_dataset
 from memedit.evaluate.facts import live_facts
-from memedit.evaluate.machine import machine
 from memedit.evaluate.suite import Setting
 from memedit.match import exact
 from memedit.models.load import load_model
@@ -351,20 +350,19 @@ def main() -> None:
     parser.add_argument("--decomposer", type=Path, help="its folder; the shipped one if left out")
     parser.add_argument("--out", type=Path, default=RESULTS / "multihop.json")
     args = parser.parse_args()
-    data = record.checksums(sorted(args.data.rglob("MQuAKE*.gz")))
-    report = record.read(args.out) | {"machine": machine(), "data": data}
     sections = Sections(args.data, args.limit, args.decomposer, args.model)
     limit = "" if args.limit is None else f" --limit {args.limit}"
     limit += "" if args.decomposer is None else " --decomposer FOLDER"
     limit += "" if args.model == DEFAULT_MODEL else f" --model {Path(args.model).name}"
-    whole, text = "python eval/multihop.py DATA_DIR", ""
-    for name in args.only:
-        command = f"{whole} --only {name}{limit}"
-        report["sections"][name] = record.measured(getattr(sections, name), command)
-        text = record.write(report, args.out, "Multi-hop questions", whole, names)
-    print(text)
-    found = [f for section in report["sections"].values() for f in section["figures"]]
-    raise SystemExit(any(figure["met"] is False for figure in found))
+    record.carry_out(
+        {name: getattr(sections, name) for name in names},
+        args.only,
+        args.out,
+        "Multi-hop questions",
+        "python eval/multihop.py DATA_DIR",
+        options=limit,
+        data=sorted(args.data.rglob("MQuAKE*.gz")),
+    )
 
 
 if __name__ == "__main__":

@@ -6,14 +6,14 @@ import datetime as dt
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from scipy.stats import binomtest
 
-from memedit.evaluate.machine import commit, peak_rss_mb
+from memedit.evaluate.machine import commit, machine, peak_rss_mb
 
 ROOT = Path(__file__).parents[1]
 
@@ -92,6 +92,39 @@ def measured(section: Callable[[], Sequence[Figure]], command: str) -> dict[str,
         "seconds": round(time.perf_counter() - started, 1),
         "peak_mib": round(peak_rss_mb()),
     }
+
+
+def carry_out(
+    sections: Mapping[str, Callable[[], Sequence[Figure]]],
+    chosen: Iterable[str],
+    path: Path,
+    title: str,
+    command: str,
+    *,
+    options: str = "",
+    data: Iterable[Path] = (),
+) -> None:
+    """Measures sections, writes each as it is done, prints the table and ends the process.
+
+    Args:
+        sections: All sections by name, in the order in which they are shown.
+        chosen: Which to measure.
+        path: The JSON file, which keeps the other sections' figures.
+        title: The Markdown's heading.
+        command: What makes the whole report.
+        options: What stands behind a section's own command.
+        data: The data files read.
+
+    Raises:
+        SystemExit: Always; the exit code is 1 where a bound is missed.
+    """
+    report, text = read(path) | {"machine": machine(), "data": checksums(data)}, ""
+    for name in chosen:
+        report["sections"][name] = measured(sections[name], f"{command} --only {name}{options}")
+        text = write(report, path, title, command, sections)
+    print(text)
+    found = [f for section in report["sections"].values() for f in section["figures"]]
+    raise SystemExit(any(figure["met"] is False for figure in found))
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -8,7 +8,7 @@ The interface::
     method = get_method("memit")                      # alphaedit, ft-m, memit, pmet, rome
     settings = load_settings("memit", model.network)          # hparams/memit/FAMILY.toml
     moments = Moments(folder)                         # second moments, cached; own samples
-    bad = refusals(model, edits)                      # {edit id: why}: leave these in memory
+    bad = refusals(model, edits, settings)            # {edit id: why}: leave these in memory
 
     delta = method.compute(model, good, settings, moments=moments, seed=0)
     model.apply(delta)                                # refused on another base

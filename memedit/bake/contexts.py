@@ -162,13 +162,22 @@ def new_delta(
     )
 
 
-def refusals(model: Editable, edits: Sequence[Edit]) -> dict[str, BakeError]:
-    """Which edits cannot be written into this model, and why, by id; nothing is computed."""
+def refusals(model: Editable, edits: Sequence[Edit], settings: BaseModel) -> dict[str, BakeError]:
+    """Which edits cannot be written into this model, and why, by id; nothing is computed.
+
+    Args:
+        model: The model.
+        edits: The edits.
+        settings: A method's; an edit that is to be written in turns of a chat as well has to be
+            found in those too.
+    """
+    prefixes = getattr(settings, "prefixes", None)
+    chat = isinstance(prefixes, PrefixSettings) and prefixes.chat
     context = getattr(model.network.config, "max_position_embeddings", None)
     found = {}
     for edit in edits:
         try:
-            align_edit(model.tokens, edit, [""], context)
+            align_edit(model.tokens, edit, [""], context, chat=chat)
         except BakeError as error:
             found[edit.id] = error
     return found

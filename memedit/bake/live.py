@@ -9,17 +9,15 @@ What remains is run anew for every step of an optimisation.
 from __future__ import annotations
 
 import contextlib
-import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import DynamicCache
-from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
+from memedit.bake.past import Past, can_reuse, positions_from, precision, read_past
 from memedit.bake.reading import (
     Part,
     Site,
@@ -27,14 +25,11 @@ from memedit.bake.reading import (
     hooks,
     in_rows,
     module_at,
-    watch,
     with_hidden,
 )
 from memedit.models.tokens import padded
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
-
     from memedit.bake.editable import Editable
 
 LEAST_ROWS = 24  # of a group: fewer are hardly quicker to run
@@ -58,28 +53,6 @@ class Row:
     read: tuple[int, ...]
 
 
-def can_reuse(network: PreTrainedModel) -> bool:
-    """Whether the network keeps keys and values of every token, and takes positions."""
-    try:
-        layers = cast(Any, DynamicCache(config=network.config)).layers
-    except (ValueError, KeyError, AttributeError, NotImplementedError):
-        return False  # a model with a cache class of its own
-    kinds = {type(layer) for layer in layers}
-    takes_positions = "position_ids" in inspect.signature(network.forward).parameters
-    return takes_positions and bool(kinds) and kinds <= {DynamicLayer, DynamicSlidingWindowLayer}
-
-
-def _attention(model: Editable) -> contextlib.AbstractContextManager[object]:
-    """The kind of attention whose gradient is fast.
-
-    On a CPU the gradient of the fused kind takes, below float32, half of a step's time.
-    """
-    device, dtype = model.network.device, model.network.dtype
-    if device.type == "cpu" and torch.finfo(dtype).bits < torch.finfo(torch.float32).bits:
-        return cast("contextlib.AbstractContextManager[object]", sdpa_kernel(SDPBackend.MATH))
-    return contextlib.nullcontext()
-
-
 class LivePass:
     """Rows run once up to where the vectors are added, and again and again from there on.
 
@@ -94,6 +67,7 @@ class LivePass:
         reuse: Whether to keep what does not depend on the vectors. Otherwise every call runs the
             whole rows through the whole network and the whole vocabulary, as the published
             implementations do.
+        mixed: Whether a float32 network multiplies matrices in bfloat16.
 
     Attributes:
         read_owners: The vector of each row of logits that :meth:`logits` gives, in the order of
@@ -108,6 +82,7 @@ class LivePass:
         parts: Sequence[Part],
         *,
         reuse: bool = True,
+        mixed: bool = False,
     ) -> None:
         self.reuse = reuse and can_reuse(model.network)
         device = model.network.device
@@ -118,7 +93,7 @@ class LivePass:
         places = []
         for chosen in _alike([len(row.ids) - (row.at if self.reuse else 0) for row in rows]):
             group = [rows[i] for i in chosen]
-            self._groups.append(_Group(model, group, layer, parts, reuse=self.reuse))
+            self._groups.append(_Group(model, group, layer, parts, reuse=self.reuse, mixed=mixed))
             places += [torch.isin(read_rows, torch.tensor(chosen, device=device)).nonzero()[:, 0]]
         self._places = places
 
@@ -175,8 +150,10 @@ class _Group:
         parts: Sequence[Part],
         *,
         reuse: bool,
+        mixed: bool,
     ) -> None:
         self.model = model
+        self.mixed = mixed
         self.parts = tuple(parts)
         self.layer = layer
         self.reuse = reuse
@@ -197,23 +174,30 @@ class _Group:
             [t - starts[i] for i, row in enumerate(rows) for t in row.read], device=device
         )
         self._below: Tensor | None = None
-        self._past: list[tuple[Tensor, Tensor]] = []
+        self._past: Past = []
         self._past_mask = torch.zeros(len(rows), 0, dtype=torch.long, device=device)
         if self.reuse:
-            self._run_once([row.ids for row in rows])
+            ids = [row.ids for row in rows]
+            length = self._ids.shape[1]
+            past, self._below = read_past(model, ids, starts, length, self.frozen, mixed=mixed)
+            # The frozen layers are not run again. Transformers asks the first for the length.
+            self._past = [past[max(i, self.frozen + 1) % len(past)] for i in range(len(past))]
+            columns = torch.arange(max(starts), device=device)
+            self._past_mask = (columns < self._start[:, None]).long()
 
     def logits(self, vectors: Mapping[Part, Tensor]) -> Tensor:
         cache = DynamicCache(self._past) if self._past else None
         mask = torch.cat([self._past_mask, self._mask], dim=1)
-        positions = self._start[:, None] + torch.arange(self._ids.shape[1], device=mask.device)
-        limit = getattr(self.model.network.config, "max_position_embeddings", None)
-        if limit is not None:  # padding may reach beyond the context
-            positions = positions.clamp_max(limit - 1)
         inputs: dict[str, Any] = {"input_ids": self._ids, "attention_mask": mask}
         if self.reuse:
+            positions = positions_from(self.model, self._start, self._ids.shape[1])
             inputs |= {"position_ids": positions, "past_key_values": cache}
         adding = [self._adding(part, vectors[part]) for part in self.parts]
-        with hooks([*adding, *self._gathering()]), self._standing_in(), _attention(self.model):
+        with (
+            hooks([*adding, *self._gathering()]),
+            self._standing_in(),
+            precision(self.model, mixed=self.mixed),
+        ):
             out = cast(Any, self.model.network)(**inputs, use_cache=cache is not None).logits
         out = out.to(self.reads.device)
         found = out[0] if self.reuse else out[self.reads, self._read_at]
@@ -234,41 +218,6 @@ class _Group:
         ]
         if self._below is not None:
             self._below = self._below[rows.to(self._below.device)]
-
-    # -- what is run once ------------------------------------------------------------------------
-
-    @torch.no_grad()
-    def _run_once(self, rows: Sequence[Sequence[int]]) -> None:
-        """Fills ``_below`` (the frozen layers' output from ``at`` on) and ``_past``."""
-        network = self.model.network
-        ids, mask = padded(rows, self.model.tokens.pad_id, network.device, side="right")
-        seen: list[Tensor] = []
-        handles = []
-        if self.frozen >= 0:
-            handles.append(watch(self.model, Site(self.frozen, "block_out"), seen.append))
-        cache = DynamicCache()
-        with hooks(handles):
-            # The backbone alone: no logits.
-            cast(Any, network.base_model)(
-                input_ids=ids, attention_mask=mask, past_key_values=cache, use_cache=True
-            )
-        if seen:
-            steps = self._start[:, None] + torch.arange(self._ids.shape[1], device=ids.device)
-            steps = steps.clamp_max(ids.shape[1] - 1)
-            each = torch.arange(len(rows), device=ids.device)[:, None]
-            seen = [seen[0].to(ids.device)]
-            self._below = seen[0][each, steps]
-        longest = int(self._start.max())
-        if longest == 0:
-            return
-        past = [
-            (layer.keys[:, :, :longest].clone(), layer.values[:, :, :longest].clone())
-            for layer in cast(Any, cache).layers
-        ]
-        # The frozen layers are not run again. Transformers asks the first for the length.
-        self._past = [past[max(i, self.frozen + 1) % len(past)] for i in range(len(past))]
-        columns = torch.arange(longest, device=ids.device)
-        self._past_mask = (columns < self._start[:, None]).long()
 
     # -- what is run at each step ----------------------------------------------------------------
 

@@ -48,6 +48,8 @@ class TargetSettings(BaseModel):
         at_once: How many edits share a batch.
         reuse: Whether to compute once what the vectors do not change; False runs whole texts
             through the whole network at every step, as the published implementations do.
+        mixed: Whether a float32 network multiplies matrices in bfloat16 meanwhile; vectors and
+            losses stay in float32. Four times faster on processors made for it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -60,6 +62,7 @@ class TargetSettings(BaseModel):
     adaptive: bool = False
     at_once: int = Field(64, ge=1)
     reuse: bool = True
+    mixed: bool = False
 
 
 @dataclass(frozen=True)
@@ -182,7 +185,7 @@ class Objective:
             golds.append(0)
             shares.append(0.0)
             essence.append(True)
-        self.live = LivePass(model, rows, layer, parts, reuse=settings.reuse)
+        self.live = LivePass(model, rows, layer, parts, reuse=settings.reuse, mixed=settings.mixed)
         device = model.network.device
         self.settings = settings
         self.parts = tuple(parts)

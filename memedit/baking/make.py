@@ -110,16 +110,16 @@ class _Run:
         *,
         dry_run: bool,
     ) -> BakeReport:
-        refused = self._refused(edits)
+        if settings is None:
+            from memedit.bake import load_settings
+
+            settings = load_settings(self.method.name, self.editable.network)
+        refused = self._refused(edits, settings)
         good = [edit for edit in edits if edit.id not in refused]
         outcomes = [Outcome(edit, "refused", refused[edit.id]) for edit in edits
                     if edit.id in refused]  # fmt: skip
         if not good:
             return self._report("aborted", outcomes, "no edit can be written into weights")
-        if settings is None:
-            from memedit.bake import load_settings
-
-            settings = load_settings(self.method.name, self.editable.network)
         prompts = locality_prompts(good, [r.edit for r in self.memory.list() if r.edit])
         reading, others = self._before(prompts)
         with self._timed("compute"):
@@ -154,12 +154,13 @@ class _Run:
 
     # -- steps -----------------------------------------------------------------------------------
 
-    def _refused(self, edits: Sequence[Edit]) -> dict[str, str]:
+    def _refused(self, edits: Sequence[Edit], settings: BaseModel) -> dict[str, str]:
         from memedit.bake import refusals
 
         refused = unbakeable(edits)
         whole = [edit for edit in edits if edit.id not in refused]
-        return refused | {i: error.message for i, error in refusals(self.editable, whole).items()}
+        bad = refusals(self.editable, whole, settings)
+        return refused | {edit_id: error.message for edit_id, error in bad.items()}
 
     def _before(self, prompts: Sequence[str]) -> tuple[Reading, Answered]:
         """What must stay as it is, on the weights as they are."""

@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from memedit.bake import live as live_module
-from memedit.bake.live import LivePass, Row, can_reuse
+from memedit.bake import past as past_module
+from memedit.bake.live import LivePass, Row
+from memedit.bake.past import can_reuse, shared_heads
 from tests.bake.small import CONFIGS, WIDTH, editable, network
 
 # Of different lengths; one is read at its first token, one in the middle and at its end.
@@ -52,6 +54,35 @@ def test_reuse_changes_nothing(family, layer, parts):
 def rows_of_a_group(request, monkeypatch):
     monkeypatch.setattr(live_module, "LEAST_ROWS", request.param)
     return request.param
+
+
+# Two that begin alike up to one's vector, two that begin alike beyond both, and one by itself.
+ALIKE = [
+    Row((5, 9, 17, 3, 8, 11), at=2, owner=0, read=(3, 4, 5)),
+    Row((5, 9, 17, 4, 4), at=4, owner=1, read=(4,)),
+    Row((2, 6, 6, 1, 9, 9), at=1, owner=2, read=(1, 5)),
+    Row((2, 6, 6, 1, 7), at=3, owner=1, read=(3, 4)),
+    Row((8, 3), at=0, owner=2, read=(1,)),
+]
+
+
+def test_what_rows_begin_with_alike_is_found():
+    rows = [row.ids for row in ALIKE]
+    assert shared_heads(rows, [9] * 5) == [3, 3, 4, 4, 0]
+    assert shared_heads(rows, [row.at for row in ALIKE]) == [2, 3, 1, 3, 0]
+
+
+@pytest.mark.parametrize("family", CONFIGS)
+@pytest.mark.parametrize(("layer", "parts"), [(1, ["mlp_out"]), (2, ["block_out"])])
+def test_what_rows_begin_with_alike_is_run_once(family, layer, parts, monkeypatch):
+    model = editable(family)
+    expected, grads = _run(LivePass(model, ALIKE, layer, parts, reuse=False), 0, parts)
+    for once in (True, False):
+        if not once:
+            monkeypatch.setattr(past_module, "shared_heads", lambda rows, _most: [0] * len(rows))
+        logits, found = _run(LivePass(model, ALIKE, layer, parts), 0, parts)
+        assert torch.allclose(logits, expected, atol=1e-10)
+        assert torch.allclose(found[0], grads[0], rtol=1e-8, atol=1e-10)
 
 
 def test_groups_change_nothing(monkeypatch):

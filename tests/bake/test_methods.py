@@ -134,7 +134,7 @@ def test_what_cannot_be_written_is_refused(name):
         Edit(id="long", subject="Greece", prompt="The capital of {} is", target_new="x" * 300),
     )
     text = Edit(id="text", kind="free_text", statement="Rain is wet.", target_new="wet")
-    assert sorted(refusals(model, [*EDITS, long, text])) == ["long", "text"]
+    assert sorted(refusals(model, [*EDITS, long, text], SETTINGS[name])) == ["long", "text"]
     for edits, message in (
         ([], "none to bake"),
         ([EDITS[0], EDITS[0]], "'messi' is given twice"),
@@ -300,3 +300,16 @@ def test_turns_of_a_chat_stand_beside_the_prefixed_texts():
     assert turn.ids[: turn.target] == tuple(
         TOKENS.encode_chat([{"role": "user", "content": EDITS[1].asked}])
     )
+
+
+def test_what_is_too_long_for_a_turn_of_a_chat_alone_is_refused_where_one_is_wanted():
+    model, plain = editable(), SETTINGS["memit"]
+    context = model.network.config.max_position_embeddings
+    prompt, target = "The capital of {} is", "x" * 300
+    while refusals(
+        model, [edit := EDITS[0].model_copy(update={"prompt": prompt, "target_new": target})], plain
+    ):
+        target = target[1:]
+    chat = plain.model_copy(update={"prefixes": PREFIXES.model_copy(update={"chat": True})})
+    [error] = refusals(model, [edit], chat).values()
+    assert f"the model reads {context}" in error.message

@@ -38,6 +38,25 @@ def test_together_is_what_each_is_alone_and_as_published(family, parts):
     assert together.steps == alone.steps
 
 
+@pytest.mark.parametrize("reuse", [True, False])
+def test_mixed_precision_changes_little_and_nothing_but_float32(reuse):
+    mixed = TARGET.model_copy(update={"mixed": True, "reuse": reuse})
+    model = editable("llama", torch.float32)
+    wanted = _wanted(model, ["block_out"])
+    exact, rough = (optimise(model, wanted, 1, ["block_out"], s) for s in (TARGET, mixed))
+    vectors, others = exact.vectors["block_out"], rough.vectors["block_out"]
+    assert others.dtype == torch.float32
+    assert not torch.equal(vectors, others)
+    assert torch.cosine_similarity(vectors, others).min() > 0.99
+    assert rough.losses == pytest.approx(exact.losses, abs=0.05)
+    double = editable("llama")
+    exact, same = (
+        optimise(double, _wanted(double, ["block_out"]), 1, ["block_out"], s)
+        for s in (TARGET.model_copy(update={"reuse": reuse}), mixed)
+    )
+    assert torch.equal(exact.vectors["block_out"], same.vectors["block_out"])
+
+
 @pytest.mark.parametrize("parts", PARTS.values(), ids=PARTS)
 def test_gradients_are_those_of_finite_differences(parts):
     model = editable("gpt2")  # Llama's norms compute in float32 whatever the model's format

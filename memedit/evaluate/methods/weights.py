@@ -108,7 +108,8 @@ class WeightEditing(Unedited):
         """Edits that weights cannot hold, and those that the tokenizer cannot align."""
         refused = unbakeable(edits)
         whole = [edit for edit in edits if edit.id not in refused]
-        return refused | {i: e.message for i, e in refusals(self.editable, whole).items()}
+        bad = refusals(self.editable, whole, self.hparams)
+        return refused | {edit_id: error.message for edit_id, error in bad.items()}
 
     def apply(self, edits: Sequence[Edit]) -> None:
         """Writes the edits into the weights, together.
