@@ -61,6 +61,8 @@ def put_back(
     clean: Mapping[Site, Tensor],
     restorations: Sequence[Restoration],
     samples: int,
+    *,
+    rows: int | None = None,
 ) -> list[Any]:
     """Hooks that put clean states back in a batch of whole texts.
 
@@ -69,14 +71,15 @@ def put_back(
         clean: What the clean run had at each site, ``[tokens, width]``.
         restorations: Of each ``samples`` rows one after the other.
         samples: How many rows each has.
+        rows: How many there are in all, where nothing is put back in the last ones.
     """
+    count = len(restorations) * samples if rows is None else rows
     sites: dict[Site, list[tuple[int, int]]] = {}
     for place, (token, layers, part) in enumerate(restorations):
         for layer in layers:
             sites.setdefault(Site(layer, part), []).append((place, token))
     return [
-        _hook(model, site, clean[site], places, samples, len(restorations))
-        for site, places in sites.items()
+        _hook(model, site, clean[site], places, samples, count) for site, places in sites.items()
     ]
 
 
@@ -93,9 +96,7 @@ def _hook(
 
     def put(_module: nn.Module, _args: Any, output: Any) -> Any:
         hidden = hidden_of(output)
-        if hidden.ndim == 3 and hidden.shape[1] <= int(tokens.max()):
-            return output  # a step of generation: the prompt's states are in the keys and values
-        changed = in_rows(hidden.clone(), count * samples)
+        changed = in_rows(hidden.clone(), count)
         changed[rows.to(hidden.device), tokens.to(hidden.device)] = clean[tokens].to(hidden.device)
         return with_hidden(output, changed.view(hidden.shape))
 
