@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -37,6 +38,7 @@ class Measure(StrEnum):
 
     answer = "answer"
     token = "token"
+    meaning = "meaning"
 
 
 def trace(
@@ -77,8 +79,29 @@ def trace(
     ] = None,
     measure: Annotated[
         Measure,
-        typer.Option(help="The probability of the whole answer, or its mean over tokens."),
+        typer.Option(
+            help="The probability of the whole answer; its mean over tokens, for answers that are "
+            "sentences; or how alike in meaning the model's own continuation stays (KLFT)."
+        ),
     ] = Measure.answer,
+    ends: Annotated[
+        bool,
+        typer.Option(
+            "--ends", help="Of a data set, only MLPs and attention, at the two published sites."
+        ),
+    ] = False,
+    decoupled: Annotated[
+        bool,
+        typer.Option(
+            "--decoupled", help="Of a data set, other names and things in the prompts (KLFT)."
+        ),
+    ] = False,
+    recall: Annotated[
+        bool,
+        typer.Option(
+            "--recall", help="Of a data set, what each layer adds to the stream, instead (KLFT)."
+        ),
+    ] = False,
     seed: Annotated[int, typer.Option(help="Decides prompts, noise and intervals.")] = 0,
     model: Model = DEFAULT_MODEL,
     dtype: Annotated[
@@ -99,6 +122,8 @@ def trace(
     """
     if (prompt is None) == (data is None):
         raise typer.BadParameter("Give either a prompt or --data.")
+    if prompt is not None and (measure is Measure.meaning or ends or decoupled or recall):
+        raise typer.BadParameter("Meaning, --ends, --decoupled and --recall are for --data.")
     chat = _loaded(model, dtype)
     if prompt is not None:
         folder = out or home() / "traces" / _slug(prompt)
@@ -116,8 +141,12 @@ def trace(
 
     job = TraceJob(
         chat, model, load_dataset(dataset, data), limit, known=not unknown, samples=samples,
-        times=noise, window=window, measure=measure.value, seed=seed,
+        times=noise, window=window, measure=measure.value, ends=ends, decoupled=decoupled,
+        seed=seed,
     )  # fmt: skip
+    if recall:
+        _recalled(job, json)
+        return
     folder = out or home() / "traces" / f"{dataset}-{key_of(job.identity())}"
     try:
         _averaged(job, folder, json)
@@ -177,8 +206,8 @@ def _show_one(found: Trace, facts: Iterable[tuple[str, str]], json: bool) -> Non
         return
     table(["what", "value"], facts)
     asked = found.prompt
-    for part, what in KINDS.items():
-        effects = found.effects(part)
+    for part in found.restored:
+        what, effects = KINDS[part], found.effects(part)
         most = float(effects.max())
         say(f"{what[0].upper()}{what[1:]} put back: the most is {most:.4f}")
         rows = []
@@ -215,6 +244,31 @@ def _averaged(job: TraceJob, folder: Path, json: bool) -> None:
     note(f"The page is {paths[0]}; beside it are the picture and the numbers.")
 
 
+def _recalled(job: TraceJob, json: bool) -> None:
+    from memedit.bake import Editable
+    from memedit.evaluate.tracing.recalled import THIRDS, recalled
+    from memedit.evaluate.tracing.running import counted
+    from memedit.trace import KINDS
+
+    with job.model.engine.using(None), working("Reading ..."):
+        editable = Editable.of(job.model.engine)
+        prompts, left_out = counted(job, editable)
+        came = recalled(editable, prompts, job.seed)
+    if json:
+        as_json({"prompts": len(prompts), "left_out": left_out, "curves": came.curves,
+                 "thirds": came.thirds})  # fmt: skip
+        return
+    left = [(f"left out: {reason}", f"{count:,}") for reason, count in left_out.items()]
+    table(["what", "value"], [("prompts", f"{len(prompts):,} of {job.data.name}"), *left])
+    rows = []
+    for part, curve in came.curves.items():
+        most = max(curve.values)
+        thirds = [_with_interval(mean) for mean in came.thirds[part]]
+        rows.append((KINDS[part], _shades(curve.values, most), str(curve.peak), *thirds))
+    say("One minus the cosine of the stream before and after, at the last token")
+    table(["what", "layers", "most at", *THIRDS], rows)
+
+
 def _facts(job: TraceJob, found: Traced, came: Averages) -> list[tuple[str, str]]:
     return [
         ("prompts", f"{came.n:,} of {job.data.name}"),
@@ -231,9 +285,9 @@ def _facts(job: TraceJob, found: Traced, came: Averages) -> list[tuple[str, str]
 def _show_averages(came: Averages) -> None:
     from memedit.trace import KINDS
 
-    for part, what in KINDS.items():
-        curves = came.effects[part]
-        most = max(max(curve.values) for curve in curves.values())
+    for part, curves in came.effects.items():
+        what = KINDS[part]
+        most = max(curve.values[curve.peak] for curve in curves.values())
         say(f"{what[0].upper()}{what[1:]} put back: the most is {most:.4f}")
         rows = []
         for group, curve in curves.items():
@@ -255,7 +309,8 @@ def _with_interval(mean: object) -> str:
 def _shades(row: Iterable[float], most: float) -> str:
     """A row of effects as blocks of growing height; what is not above zero is blank."""
     top = len(_SHADES) - 1
-    return "".join(_SHADES[max(0, round(top * value / most))] if most > 0 else " " for value in row)
+    heights = [0.0 if isnan(value) or most <= 0 else max(0.0, value / most) for value in row]
+    return "".join(_SHADES[round(top * height)] for height in heights)
 
 
 def _slug(text: str) -> str:

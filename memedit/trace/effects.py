@@ -31,7 +31,7 @@ KINDS: Mapping[Part, str] = {
     "mlp_out": "MLPs",
     "attn_out": "attention",
 }
-Measure = Literal["answer", "token"]
+Measure = Literal["answer", "token", "meaning"]
 Array = npt.NDArray[np.float64]
 _WINDOW, _DEPTH = 10, 48  # of GPT-2 XL, as published
 
@@ -42,12 +42,14 @@ class Trace:
 
     Attributes:
         prompt: The prompt.
-        measure: ``"answer"``, so probabilities are of the whole answer; or ``"token"``, so they
-            are the geometric mean over its tokens.
+        measure: ``"answer"``, so probabilities are of the whole answer; ``"token"``, so they are
+            the geometric mean over its tokens; or ``"meaning"``, so in the place of probabilities
+            stands how alike in meaning the model's own continuation is to the clean one.
         window: How many layers' MLPs or attention were put back together.
         clean: The answer's probability.
         corrupted: The same with noise on the subject, a mean over the samples of noise.
-        restored: The same with states put back, ``[tokens, layers]`` for each part.
+        restored: The same with states put back, ``[tokens, layers]`` for each part; NaN for what
+            was not tried.
     """
 
     prompt: Prompt
@@ -88,6 +90,7 @@ def trace(
     window: int | None = None,
     measure: Measure = "answer",
     parts: Sequence[Part] = PARTS,
+    tokens: Sequence[int] | None = None,
     watch: Callable[[int, int], None] | None = None,
     reuse: bool = True,
 ) -> Trace:
@@ -99,8 +102,10 @@ def trace(
         noise: How its subject is corrupted.
         window: How many layers' MLPs or attention are put back together; None for the published
             share of the model's layers.
-        measure: See :class:`Trace`.
+        measure: See :class:`Trace`; meaning is for :func:`~memedit.trace.meaning.trace_meaning`.
         parts: What is put back.
+        tokens: At which tokens; None for all from the subject on. Those before it are corrupted in
+            no run.
         watch: Called with how many tokens are done, and of how many.
         reuse: See :class:`~memedit.trace.runs.Runs`.
 
@@ -108,25 +113,38 @@ def trace(
         TraceError: The window is not between one and the number of layers.
     """
     layers = len(model.blocks)
+    width = checked_window(window, layers)
+    runs = Runs(model, prompt, noise.draw(prompt, embedded_width(model)), reuse=reuse)
+    each = {part: spans(part, layers, width) for part in parts}
+    corrupted = float(probability(runs.corrupted, measure).mean())
+    restored = {part: np.full((prompt.begin, layers), np.nan) for part in parts}
+    chosen = range(prompt.first, prompt.begin) if tokens is None else tokens
+    for part in parts:
+        restored[part][: prompt.first] = corrupted
+    for done, token in enumerate(chosen, start=1):
+        asked = [Restoration(token, some, part) for part in parts for some in each[part]]
+        found = probability(runs.restored(asked), measure).mean(dim=1).cpu().numpy()
+        for i, part in enumerate(parts):
+            restored[part][token] = found[i * layers : (i + 1) * layers]
+        if watch is not None:
+            watch(done, len(chosen))
+    clean = float(probability(runs.clean, measure))
+    return Trace(prompt, measure, width, clean, corrupted, restored)
+
+
+def checked_window(window: int | None, layers: int) -> int:
+    """A window's width, or the published one.
+
+    Raises:
+        TraceError: It is not between one and the number of layers.
+    """
     width = default_window(layers) if window is None else window
     if not 1 <= width <= layers:
         raise TraceError(
             f"window: {width} is not between 1 and the model's {layers} layers.",
             hint="Give a number of layers, or leave it out for the published share of them.",
         )
-    runs = Runs(model, prompt, noise.draw(prompt, _embedded_width(model)), reuse=reuse)
-    each = {part: _layers(part, layers, width) for part in parts}
-    corrupted = float(probability(runs.corrupted, measure).mean())
-    restored = {part: np.full((prompt.begin, layers), corrupted) for part in parts}
-    for token in range(prompt.first, prompt.begin):
-        asked = [Restoration(token, some, part) for part in parts for some in each[part]]
-        found = probability(runs.restored(asked), measure).mean(dim=1).cpu().numpy()
-        for i, part in enumerate(parts):
-            restored[part][token] = found[i * layers : (i + 1) * layers]
-        if watch is not None:
-            watch(token + 1 - prompt.first, prompt.begin - prompt.first)
-    clean = float(probability(runs.clean, measure))
-    return Trace(prompt, measure, width, clean, corrupted, restored)
+    return width
 
 
 def probability(log_probs: Tensor, measure: Measure) -> Tensor:
@@ -135,13 +153,15 @@ def probability(log_probs: Tensor, measure: Measure) -> Tensor:
     return (exact.sum(-1) if measure == "answer" else exact.mean(-1)).exp()
 
 
-def _layers(part: Part, layers: int, width: int) -> list[range]:
+def spans(part: Part, layers: int, width: int) -> list[range]:
+    """Which layers of a part are put back together, around each layer."""
     if part == "block_out":
         return [range(layer, layer + 1) for layer in range(layers)]
     return windows(layers, width)
 
 
-def _embedded_width(model: Editable) -> int:
+def embedded_width(model: Editable) -> int:
+    """How wide the model's embeddings are."""
     weight = model.network.get_input_embeddings().weight
     assert isinstance(weight, Tensor)
     return weight.shape[1]

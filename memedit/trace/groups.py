@@ -39,17 +39,18 @@ def by_group(prompt: Prompt, values: npt.NDArray[np.float64]) -> dict[Group, npt
 
     Args:
         prompt: The prompt.
-        values: ``[tokens, ...]``, one row for each token of the prompt.
+        values: ``[tokens, ...]``, one row for each token of the prompt; NaN where a token was not
+            tried. A group of such tokens is left out.
 
     Returns:
         ``[...]`` for each group, in the order of :data:`GROUPS`.
     """
-    groups = groups_of(prompt)
-    return {
-        group: values[[token for token, its in enumerate(groups) if its == group]].mean(axis=0)
-        for group in GROUPS
-        if group in groups
-    }
+    tried = ~np.isnan(values.reshape(len(values), -1)).all(axis=1)
+    places: dict[Group, list[int]] = {}
+    for token, group in enumerate(groups_of(prompt)):
+        if group is not None and tried[token]:
+            places.setdefault(group, []).append(token)
+    return {group: values[places[group]].mean(axis=0) for group in GROUPS if group in places}
 
 
 def _group(prompt: Prompt, token: int) -> Group | None:

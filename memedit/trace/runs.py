@@ -81,7 +81,7 @@ class Runs:
     def restored(self, restorations: Sequence[Restoration]) -> Tensor:
         """Log-probabilities ``[restorations, samples, answer tokens]`` in nats, float32 or more."""
         if not self.reuse:
-            clean = {site: states[0] for site, states in self._states.items()}
+            clean = self.clean_states()
             return restored_plainly(self.model, self.prompt, self.noise, clean, restorations)
         found = self.corrupted.repeat(len(restorations), 1, 1)
         reached = [i for i, one in enumerate(restorations) if one.token >= self.prompt.first]
@@ -170,6 +170,10 @@ class Runs:
         if restoration.part == "block_out":
             states[:, 0] = self.clean_state(restoration.token, start - 1, "block_out")
         return states
+
+    def clean_states(self) -> dict[Site, Tensor]:
+        """What the clean run has at every site: ``[tokens, width]``."""
+        return {site: states[0] for site, states in self._states.items()}
 
     def clean_state(self, token: int, layer: int, part: Part) -> Tensor:
         """What the clean run has at a site: ``[width]``."""

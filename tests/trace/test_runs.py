@@ -70,7 +70,7 @@ def test_every_layer_put_back_at_every_token_gives_the_clean_answer(family):
 
     model, asked = editable(family), prompt()
     made = runs(model, asked)
-    clean = {site: states[0] for site, states in made._states.items()}
+    clean = made.clean_states()
     reading = Reading.of(asked, torch.device("cpu"))
     everything = {Site(layer, "block_out"): clean[Site(layer, "block_out")] for layer in WHOLE}
     each = [

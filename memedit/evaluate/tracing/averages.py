@@ -54,7 +54,7 @@ class Curve:
     @property
     def peak(self) -> int:
         """The layer of the largest mean."""
-        return int(np.argmax(self.values))
+        return int(np.nanargmax(self.values))
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def averages(traces: Sequence[Trace], seed: int = 0) -> Averages:
         seed: Of the intervals.
     """
     grouped = [{part: by_group(t.prompt, t.effects(part)) for part in t.restored} for t in traces]
-    layers = len(next(iter(grouped[0].values()))["last subject token"])
+    layers = next(iter(traces[0].restored.values())).shape[1]
     stacked: dict[tuple[Part, Group], Array] = {
         (part, group): np.array(
             [one[part].get(group, np.full(layers, np.nan)) for one in grouped], dtype=np.float64
@@ -109,6 +109,7 @@ def averages(traces: Sequence[Trace], seed: int = 0) -> Averages:
                 if (part, group) in stacked
             }
             for part in KINDS
+            if any(kind == part for kind, _ in stacked)
         },
         contrasts=_contrasts(stacked, layers, seed),
     )
@@ -153,7 +154,10 @@ def _contrasts(
 
     def over(part: Part, group: Group, chosen: npt.NDArray[np.int64]) -> Array | None:
         rows = stacked.get((part, group))
-        return None if rows is None else rows[:, chosen].mean(axis=1)
+        if rows is None:
+            return None
+        tried = ~np.isnan(rows).all(axis=0)[chosen]  # layers
+        return rows[:, chosen[tried]].mean(axis=1)
 
     claims = {
         "early site: MLPs of the lower two thirds, last subject token": (

@@ -42,7 +42,7 @@ class HeatMap:
     @property
     def most(self) -> float:
         """The largest value, either way."""
-        return float(np.abs(self.values).max())
+        return float(np.nanmax(np.abs(self.values)))
 
 
 def maps_of(trace: Trace) -> list[HeatMap]:

@@ -13,23 +13,30 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from memedit.errors import TraceError
 from memedit.evaluate.datasets.registry import DataSet
 from memedit.evaluate.folder import RunFolder
 from memedit.evaluate.machine import code_version, model_facts, versions
 from memedit.evaluate.runner import key_of
 from memedit.evaluate.tracing.asked import Asked, all_asked, reason_of
+from memedit.evaluate.tracing.decoupled import decoupled
 from memedit.evaluate.tracing.traced import from_dict, to_dict
 from memedit.trace import NoiseSettings, Prompt, Trace, embedding_std, place, trace
-from memedit.trace.effects import Measure
+from memedit.trace.effects import Array, Measure
 from memedit.trace.knowing import knows
+from memedit.trace.meaning import trace_meaning
+from memedit.trace.runs import PARTS
 
 if TYPE_CHECKING:
     from memedit.bake.editable import Editable
+    from memedit.bake.reading import Part
     from memedit.models.local import LocalChatModel
 
 LINES = "prompts"
 UNKNOWN = "the model's own first choice is another answer"
+_EVERY = 3  # by meaning: every text has to be written
 _AT_ONCE = 32  # prompts that are asked before one of them is traced
 
 
@@ -48,6 +55,9 @@ class TraceJob:
         window: How many layers' MLPs or attention are put back together; None for the published
             share.
         measure: Of an answer of several tokens; see :class:`~memedit.trace.effects.Trace`.
+        ends: Whether to put back MLPs and attention only, at the subject's last token and at the
+            last one, where the published sites are. By meaning it is never more.
+        decoupled: Whether concrete elements are replaced by others of their kind.
         seed: Decides the prompts, the noise and the intervals.
     """
 
@@ -60,6 +70,8 @@ class TraceJob:
     times: float = 3.0
     window: int | None = None
     measure: Measure = "answer"
+    ends: bool = False
+    decoupled: bool = False
     seed: int = 0
 
     def identity(self) -> dict[str, Any]:
@@ -74,6 +86,8 @@ class TraceJob:
             "times": self.times,
             "window": self.window,
             "measure": self.measure,
+            "ends": self.ends,
+            "decoupled": self.decoupled,
             "seed": self.seed,
         }
 
@@ -124,7 +138,7 @@ def run(job: TraceJob, editable: Editable, folder: Path, advance: Callable[[int]
             for case, prompt in _counting(job, editable, prompts, left, kept, found):
                 started = time.process_time()
                 with job.model.engine.using(None):
-                    one = trace(editable, prompt, noise, window=job.window, measure=job.measure)
+                    one = _traced(job, editable, prompt, noise)
                 seconds = time.process_time() - started
                 kept.append_lines(LINES, [{"case": case, "seconds": seconds, **to_dict(one)}])
                 found.traces[case] = one
@@ -135,12 +149,25 @@ def run(job: TraceJob, editable: Editable, folder: Path, advance: Callable[[int]
     finally:
         kept.close()
     if not found.traces:
-        raise TraceError(
-            f"data: of {job.data.name} not one prompt can be traced "
-            f"({_most_common(found.left_out)}).",
-            hint="Give other data, or trace prompts whatever the model answers.",
-        )
+        raise _nothing(job, found.left_out)
     return found
+
+
+def counted(job: TraceJob, editable: Editable) -> tuple[list[Prompt], Counter[str]]:
+    """The prompts that a job would trace, and how many are left out, by reason."""
+    prompts, refused = _prompts(job, editable)
+    found: list[Prompt] = []
+    left_out = Counter(refused.values())
+    waiting = list(prompts.values())
+    while waiting and len(found) < job.limit:
+        some, waiting = waiting[:_AT_ONCE], waiting[_AT_ONCE:]
+        right = knows(editable, some) if job.known else [True] * len(some)
+        found += [prompt for prompt, its in zip(some, right, strict=True) if its]
+        if not all(right):
+            left_out[UNKNOWN] += right.count(False)
+    if not found:
+        raise _nothing(job, left_out)
+    return found[: job.limit], left_out
 
 
 def place_all(
@@ -159,8 +186,32 @@ def place_all(
     return found, refused
 
 
+def _traced(job: TraceJob, editable: Editable, prompt: Prompt, noise: NoiseSettings) -> Trace:
+    ends = (prompt.last, prompt.begin - 1)
+    parts: tuple[Part, ...] = ("mlp_out", "attn_out") if job.ends else PARTS
+    if job.measure == "meaning":
+        return trace_meaning(
+            editable, prompt, noise, _alike, window=job.window, parts=parts, every=_EVERY
+        )
+    tokens = tuple(dict.fromkeys(ends)) if job.ends else None
+    return trace(
+        editable, prompt, noise, window=job.window, measure=job.measure, parts=parts, tokens=tokens
+    )
+
+
+def _alike(text: str, others: Sequence[str]) -> Array:
+    """The embedded encoder's cosines of a text with others; 0 with one that is empty."""
+    from memedit.scope.encoder import load_encoder
+
+    vectors = load_encoder().encode([text, *others])
+    there = np.array([bool(other) for other in others])
+    return np.where(there, vectors[1:] @ vectors[0], 0.0).astype(np.float64)
+
+
 def _prompts(job: TraceJob, editable: Editable) -> tuple[dict[str, Prompt], dict[str, str]]:
     asked, refused = all_asked(job.data, job.seed)
+    if job.decoupled:
+        asked = decoupled(asked, job.seed)
     prompts, unfit = place_all(editable, asked)
     return prompts, refused | unfit
 
@@ -199,6 +250,13 @@ def _on_record(lines: Sequence[dict[str, Any]], limit: int) -> Traced:
             found.traces[line["case"]] = from_dict(line)
             found.seconds += line["seconds"]
     return found
+
+
+def _nothing(job: TraceJob, left_out: Counter[str]) -> TraceError:
+    return TraceError(
+        f"data: of {job.data.name} not one prompt can be traced ({_most_common(left_out)}).",
+        hint="Give other data, or trace prompts whatever the model answers.",
+    )
 
 
 def _most_common(reasons: Counter[str]) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from math import isnan
 from typing import Any
 
 import numpy as np
 
-from memedit.trace.effects import KINDS, Trace
+from memedit.trace.effects import KINDS, Array, Trace
 from memedit.trace.prompts import Prompt
 
 _DIGITS = 7
@@ -27,9 +28,7 @@ def to_dict(trace: Trace) -> dict[str, Any]:
         "window": trace.window,
         "clean": trace.clean,
         "corrupted": trace.corrupted,
-        "restored": {
-            part: np.round(values, _DIGITS).tolist() for part, values in trace.restored.items()
-        },
+        "restored": {part: _numbers(values) for part, values in trace.restored.items()},
     }
 
 
@@ -49,3 +48,8 @@ def from_dict(data: dict[str, Any]) -> Trace:
         part: np.array(data["restored"][part]) for part in KINDS if part in data["restored"]
     }
     return Trace(asked, data["measure"], data["window"], data["clean"], data["corrupted"], restored)
+
+
+def _numbers(values: Array) -> list[list[float | None]]:
+    rounded = np.round(values, _DIGITS).tolist()
+    return [[None if isnan(value) else value for value in row] for row in rounded]
