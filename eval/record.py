@@ -28,12 +28,16 @@ class Figure:
         n: On how many queries, where it is a share.
         target: The bounds it has to meet, such as ``">= 0.9"`` or ``">= 0.003 <= 0.015"``; empty
             where it is only recorded.
+        interval: The ends of the 95 % interval of a mean; a share has its own.
+        over: Over how many prompts, where it is a mean.
     """
 
     name: str
     value: float
     n: int | None = None
     target: str = ""
+    interval: tuple[float, float] | None = None
+    over: int | None = None
 
     @property
     def met(self) -> bool | None:
@@ -48,8 +52,8 @@ class Figure:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready, with the 95 % Wilson interval of a share."""
-        low = high = None
+        """JSON-ready, with the 95 % interval: of a share Wilson's."""
+        low, high = self.interval or (None, None)
         if self.n:
             interval = binomtest(round(self.value * self.n), self.n).proportion_ci(method="wilson")
             low, high = round(interval.low, 5), round(interval.high, 5)
@@ -58,7 +62,7 @@ class Figure:
             "value": round(float(self.value), 5),
             "low": low,
             "high": high,
-            "n": self.n,
+            "n": self.n or self.over,
             "target": self.target,
             "met": self.met,
         }

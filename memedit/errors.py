@@ -84,3 +84,7 @@ class TrainingError(MemEditError):
 
 class BakeError(MemEditError):
     """Edits cannot be written into the weights as asked, or a delta does not belong to them."""
+
+
+class TraceError(MemEditError):
+    """A prompt, or a model, cannot be traced as asked."""

@@ -29,11 +29,13 @@ class Aligned:
 
     Attributes:
         ids: Token ids of the prompt and, where it has one, the target.
+        first: Index of the subject's first token.
         subject: Index of the subject's last token.
         target: Index of the target's first token; ``len(ids)`` where there is no target.
     """
 
     ids: tuple[int, ...]
+    first: int
     subject: int
     target: int
 
@@ -79,8 +81,8 @@ def align(
     while spans and spans[-1][0] == spans[-1][1]:  # a token that marks the end is no target
         ids, spans = ids[:-1], spans[:-1]
     begin = next((i for i, (_, end) in enumerate(spans) if end > len(prompt)), len(ids))
-    last = _last_token(spans, start, start + len(subject))
-    if last is None or last >= begin or not _holds(tokens, ids, spans, start, last, subject):
+    covering = _covering(spans, start, start + len(subject))
+    if not covering or covering[-1] >= begin or not _holds(tokens, ids, covering, subject):
         raise BakeError(
             f"subject: the tokenizer of {tokens.name!r} gives no tokens that decode to "
             f"{subject!r} in {prompt!r}.",
@@ -88,7 +90,7 @@ def align(
         )
     if target is not None:
         _check_target(tokens, ids[begin:], target)
-    return Aligned(tuple(ids), last, begin)
+    return Aligned(tuple(ids), covering[0], covering[-1], begin)
 
 
 def align_turn(tokens: Tokens, template: str, subject: str, target: str) -> Aligned:
@@ -111,7 +113,8 @@ def align_turn(tokens: Tokens, template: str, subject: str, target: str) -> Alig
             if part and turn[at : at + len(part)] == part:
                 answer = tokens.encode_answer(target.strip())[:-1]  # without the end
                 _check_target(tokens, answer, target)
-                return Aligned((*turn, *answer), at + len(part) - 1, len(turn))
+                first = at + plain.first - skipped
+                return Aligned((*turn, *answer), first, at + len(part) - 1, len(turn))
     raise BakeError(
         f"subject: {subject!r} has other tokens in a chat turn of {tokens.name!r} than in its "
         f"prompt {template!r}.",
@@ -163,22 +166,13 @@ def align_edit(
     return rows
 
 
-def _last_token(spans: Sequence[tuple[int, int]], start: int, end: int) -> int | None:
-    """The last token that covers a character from ``start`` to ``end``."""
-    covering = [i for i, (a, b) in enumerate(spans) if a < b and a < end and b > start]
-    return covering[-1] if covering else None
+def _covering(spans: Sequence[tuple[int, int]], start: int, end: int) -> list[int]:
+    """The tokens that cover a character from ``start`` to ``end``, in order."""
+    return [i for i, (a, b) in enumerate(spans) if a < b and a < end and b > start]
 
 
-def _holds(
-    tokens: Tokens,
-    ids: Sequence[int],
-    spans: Sequence[tuple[int, int]],
-    start: int,
-    last: int,
-    subject: str,
-) -> bool:
-    first = next(i for i, (a, b) in enumerate(spans) if a < b and b > start)
-    return _plain(subject) in _plain(tokens.decode(ids[first : last + 1]))
+def _holds(tokens: Tokens, ids: Sequence[int], covering: Sequence[int], subject: str) -> bool:
+    return _plain(subject) in _plain(tokens.decode(ids[covering[0] : covering[-1] + 1]))
 
 
 def _check_target(tokens: Tokens, ids: Sequence[int], target: str) -> None:

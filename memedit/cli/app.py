@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from memedit.cli import add, ask, bake, calibrate, care, change, evaluate, read, train
+from memedit.cli import add, ask, bake, calibrate, care, change, evaluate, read, trace, train
 from memedit.cli.session import Commands, Session
 from memedit.settings import default_store
 
@@ -96,6 +96,7 @@ app.command("bakes", rich_help_panel=BAKING)(bake.bakes)
 app.command("unbake", rich_help_panel=BAKING)(bake.unbake)
 app.add_typer(evaluate.app, name="eval", rich_help_panel=CARE)
 app.add_typer(train.app, name="train", rich_help_panel=CARE)
+app.command("trace", rich_help_panel=CARE)(trace.trace)
 app.command("calibrate", rich_help_panel=CARE)(calibrate.calibrate)
 app.command("demo", rich_help_panel=CARE)(care.demo)
 app.command("doctor", rich_help_panel=CARE)(care.doctor)

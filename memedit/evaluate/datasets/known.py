@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
+
 from memedit.evaluate.cases import Case, Dropped, Query
 from memedit.evaluate.datasets.checks import Fields, each_record, text
 from memedit.evaluate.datasets.reader import Reader
@@ -15,7 +17,8 @@ def make_case(data: Fields, case_id: str, dropped: Dropped) -> Case:
     fire on them. ``prediction``, GPT-2 XL's own completion, is not read.
     """
     prompt, attribute = text(data, "prompt"), text(data, "attribute")
-    query = Query(prompt, "knows", answers=(attribute,), fires=False, true=attribute)
+    subject = MappingProxyType({"subject": str(data.get("subject") or "")})
+    query = Query(prompt, "knows", (attribute,), fires=False, true=attribute, meta=subject)
     return Case(case_id, (), (query,), relation=str(data.get("relation_id") or ""))
 
 
