@@ -99,7 +99,8 @@ def test_yes_or_no_has_no_gold_answer(read):
         "PersonX sings, as a result, others want to to say thanks. "
         "Is this sentence logical? Please answer yes or no? A:"
     )
-    assert (neighbour.answers, neighbour.fires, neighbour.new) == ((), False, None)
+    assert (neighbour.answers, neighbour.fires) == ((), False)
+    assert (neighbour.new, neighbour.true) == ("Yes", "No")
     (other,) = result.queries("generation")
     assert (other.answers, other.fires) == ((), None)
 
