@@ -36,9 +36,9 @@ from memedit.bake.memit import closed_form
 from memedit.bake.memory import within_memory
 from memedit.bake.methods import Watch
 from memedit.bake.moments import Moments
-from memedit.bake.reading import Part, Site, hooks, in_rows, module_at, read_last
+from memedit.bake.reading import Part, Site, read_with
 from memedit.bake.spread import Solve, check_adds_up
-from memedit.bake.targets import Found, TargetSettings, optimise
+from memedit.bake.targets import TargetSettings, optimise
 from memedit.edit import Edit
 from memedit.errors import BakeError
 
@@ -199,7 +199,8 @@ def _aim(
         {part: empty.clone() for part in wanted},
         {part: empty.clone() for part in parts},
         {part: empty[:, 0].clone() for part in parts},
-        *([0.0] * total for _ in range(2)),
+        [0.0] * total,
+        [0.0] * total,
         [0] * total,
     )
     for last in sorted({own[-1] for own in layers}):
@@ -214,42 +215,18 @@ def _aim(
 
         found = optimise(model, some.wanted(sizes.tolist()), last, parts, target, step_done)
         done += len(members)
-        values = _with_vectors(model, some, found, last, wanted)
+        rows = [texts[0].upto_subject for texts in some.texts]
+        values = read_with(model, rows, last, found.vectors, wanted)
         for place, member in enumerate(members):
             aim.losses[member] = found.losses[place]
             aim.target_nll[member] = found.target_nll[place]
             aim.steps[member] = found.steps[place]
         for part in wanted:
-            aim.values[part][members] = values[part].cpu()
+            aim.values[part][members] = values[part].double().cpu()
         for i, part in enumerate(parts):
             aim.vectors[part][members] = found.vectors[part].double().cpu()
             aim.sizes[part][members] = sizes[:, i].cpu()
     return aim
-
-
-def _with_vectors(
-    model: Editable, prepared: Prepared, found: Found, layer: int, parts: Sequence[Part]
-) -> dict[Part, Tensor]:
-    """What a layer gives in the prompts alone while the vectors are added: ``[edits, width]``."""
-    read: dict[Part, list[Tensor]] = {part: [] for part in parts}
-    for i, texts in enumerate(prepared.texts):
-
-        def add(_module: Any, _args: Any, output: Tensor, vector: Tensor) -> Tensor:
-            added = in_rows(output.clone(), 1)
-            added[0, -1] += vector.to(output)
-            return added.view(output.shape)
-
-        adding = [
-            module_at(model, Site(layer, part)).register_forward_hook(
-                partial(add, vector=vectors[i])
-            )
-            for part, vectors in found.vectors.items()
-        ]
-        with hooks(adding):
-            values = read_last(model, [texts[0].upto_subject], [Site(layer, p) for p in parts])
-        for part in parts:
-            read[part].append(values[Site(layer, part)].double())
-    return {part: torch.cat(values) for part, values in read.items()}
 
 
 # -- weights ---------------------------------------------------------------------------------------

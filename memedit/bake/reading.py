@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
@@ -137,6 +137,46 @@ def read_last(
             cast(Any, model.network)(input_ids=ids, attention_mask=mask, use_cache=False)
     back = torch.tensor(order).argsort()
     return {site: torch.cat(parts)[back.to(parts[0].device)] for site, parts in found.items()}
+
+
+def read_with(
+    model: Editable,
+    rows: Sequence[Sequence[int]],
+    layer: int,
+    vectors: Mapping[Part, Tensor],
+    parts: Sequence[Part],
+) -> dict[Part, Tensor]:
+    """What a layer gives at each row's last token while vectors are added there.
+
+    Args:
+        model: The model.
+        rows: Token ids, at least one a row.
+        layer: The layer.
+        vectors: What is added to its parts, ``[rows, width]`` each.
+        parts: What to read.
+
+    Returns:
+        ``[rows, width]`` for each part, as :func:`read_last`.
+    """
+    read: dict[Part, list[Tensor]] = {part: [] for part in parts}
+    for i, row in enumerate(rows):  # one by one, so that each gets its own vectors
+
+        def add(_module: nn.Module, _args: Any, output: Tensor, vector: Tensor) -> Tensor:
+            added = output.clone()
+            in_rows(added, 1)[0, -1] += vector.to(added)
+            return added
+
+        adding = [
+            module_at(model, Site(layer, part)).register_forward_hook(
+                partial(add, vector=vectors[part][i])
+            )
+            for part in vectors
+        ]
+        with hooks(adding):
+            values = read_last(model, [row], [Site(layer, part) for part in parts])
+        for part in parts:
+            read[part].append(values[Site(layer, part)])
+    return {part: torch.cat(values) for part, values in read.items()}
 
 
 def _batches(lengths: Sequence[int]) -> Iterator[range]:

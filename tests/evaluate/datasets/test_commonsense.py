@@ -117,7 +117,9 @@ def test_no_prompt_holds_its_answer(read):
     leaks["paraphrase_prompts"] = ["To mend ___ again is hard, others want to to mend ___ again"]
     result = read("ckebench", leaks)
     assert result.dropped["query: the target stands in its prompt"] == 1
-    for query in result.cases[0].queries:
+    asked = [query for query in result.cases[0].queries if query.answers]
+    assert asked
+    for query in asked:
         assert query.new is None or name_key(query.new) not in name_key(query.prompt)
 
 
