@@ -5,7 +5,7 @@ This room knows edits and models; it knows no store and decides no route.
 The interface::
 
     model = Editable.of(chat_model.engine)            # hold engine.using(None) meanwhile
-    method = get_method("memit")                      # alphaedit, ft-m, memit, pmet, rome
+    method = get_method("memit")                      # alphaedit, dem, ft-m, memit, pmet, rome
     settings = load_settings("memit", model.network)          # hparams/memit/FAMILY.toml
     moments = Moments(folder)                         # second moments, cached; own samples
     bad = refusals(model, edits, settings)            # {edit id: why}: leave these in memory
@@ -37,7 +37,7 @@ from memedit.bake.contexts import refusals
 from memedit.bake.delta import Delta, LowRank, merge
 from memedit.bake.delta_file import load_delta, save_delta
 from memedit.bake.editable import Editable
-from memedit.bake.methods import Method, get_method, layers_of, method_names
+from memedit.bake.methods import Method, get_method, layers_of, method_names, weights_of
 from memedit.bake.moments import Moments
 from memedit.bake.peft_export import export_peft
 from memedit.bake.settings import load_settings
@@ -57,4 +57,5 @@ __all__ = [
     "method_names",
     "refusals",
     "save_delta",
+    "weights_of",
 ]

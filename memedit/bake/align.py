@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from memedit.edit import Edit
 from memedit.errors import BakeError
@@ -30,7 +30,8 @@ class Aligned:
     Attributes:
         ids: Token ids of the prompt and, where it has one, the target.
         first: Index of the subject's first token.
-        subject: Index of the subject's last token.
+        subject: Index of the subject's last token; of the prompt's last one where the text has
+            no subject, or is aligned there (:meth:`at_last`).
         target: Index of the target's first token; ``len(ids)`` where there is no target.
     """
 
@@ -48,6 +49,10 @@ class Aligned:
     def upto_subject(self) -> tuple[int, ...]:
         """The ids up to the subject's last token, which are all that it depends on."""
         return self.ids[: self.subject + 1]
+
+    def at_last(self) -> Aligned:
+        """The text aligned at the last token of its prompt."""
+        return replace(self, subject=self.target - 1)
 
 
 def align(
@@ -93,6 +98,37 @@ def align(
     return Aligned(tuple(ids), covering[0], covering[-1], begin)
 
 
+def align_end(tokens: Tokens, prompt: str, target: str, *, prefix: str = "") -> Aligned:
+    """The token ids of a prompt without a subject and its target, aligned at the prompt's end.
+
+    Args:
+        tokens: The tokenizer.
+        prompt: What the target completes.
+        target: What follows.
+        prefix: What stands before the prompt.
+
+    Raises:
+        BakeError: The prompt is empty, or the target has no token of its own.
+    """
+    if not prompt.strip():
+        raise BakeError(
+            "prompt: it is empty, so that nothing says where the target begins.",
+            hint="Give a prompt that the target completes, or keep the edit in memory.",
+        )
+    ids, spans = tokens.encode_spans(prefix + prompt + spaced(prompt, target.strip()))
+    while spans and spans[-1][0] == spans[-1][1]:
+        ids, spans = ids[:-1], spans[:-1]
+    end = len(prefix) + len(prompt)
+    begin = next((i for i, (_, stop) in enumerate(spans) if stop > end), len(ids))
+    _check_target(tokens, ids[begin:], target)
+    if begin == 0:
+        raise BakeError(
+            f"prompt: {prompt!r} has no token of its own before the target.",
+            hint="Give a longer prompt, or keep the edit in memory.",
+        )
+    return Aligned(tuple(ids), begin - 1, begin - 1, begin)
+
+
 def align_turn(tokens: Tokens, template: str, subject: str, target: str) -> Aligned:
     """The token ids of a filled template asked in a chat, and answered with the target.
 
@@ -132,6 +168,8 @@ def align_edit(
 ) -> list[Aligned]:
     """An edit's prompt with its target, once behind each prefix.
 
+    Free text without a subject in its prompt is aligned at the prompt's last token.
+
     Args:
         tokens: The tokenizer.
         edit: The edit.
@@ -140,16 +178,23 @@ def align_edit(
         chat: Whether the prompt and the question follow, each asked in a turn of a chat.
 
     Raises:
-        BakeError: The edit has no subject, cannot be aligned, or is too long.
+        BakeError: The edit has no prompt, cannot be aligned, or is too long.
     """
-    if edit.kind != "fact":
+    named = has_subject(edit)
+    if not named and (chat or not edit.cloze.strip()):
+        why = "a subject, which turns of a chat need" if edit.cloze.strip() else "a prompt"
         raise BakeError(
-            f"edit {edit.id!r}: it is free text and has no subject to be written at.",
-            hint="Keep it in memory.",
+            f"edit {edit.id!r}: it is free text without {why}.",
+            hint="Turn prefixes.chat off."
+            if edit.cloze.strip()
+            else "Give it a prompt that the target completes, or keep it in memory.",
         )
     try:
         rows = [
-            align(tokens, edit.prompt, edit.subject, edit.target_new, prefix=p) for p in prefixes
+            align(tokens, edit.prompt, edit.subject, edit.target_new, prefix=p)
+            if named
+            else align_end(tokens, edit.cloze, edit.target_new, prefix=p)
+            for p in prefixes
         ]
         if chat:
             question = edit.question_template
@@ -169,6 +214,11 @@ def align_edit(
 def _covering(spans: Sequence[tuple[int, int]], start: int, end: int) -> list[int]:
     """The tokens that cover a character from ``start`` to ``end``, in order."""
     return [i for i, (a, b) in enumerate(spans) if a < b and a < end and b > start]
+
+
+def has_subject(edit: Edit) -> bool:
+    """Whether the edit's prompt has a subject to be written at; every fact's has."""
+    return edit.kind == "fact" or bool(edit.subject and SLOT in edit.prompt)
 
 
 def _holds(tokens: Tokens, ids: Sequence[int], covering: Sequence[int], subject: str) -> bool:

@@ -10,7 +10,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-from memedit.bake.align import ESSENCE, Aligned, align, align_edit
+from memedit.bake.align import ESSENCE, Aligned, align, align_edit, has_subject
 from memedit.bake.delta import Delta, LowRank
 from memedit.bake.reading import Site, read_last
 from memedit.bake.targets import Wanted
@@ -53,20 +53,30 @@ class Prepared:
         prefixes: What stands before each text, "" first.
         shares: Each text's share in an averaged key; they sum to one.
         texts: Each edit's prompt and target behind each prefix, then in turns of a chat if wanted.
-        essences: "{subject} is a" of each edit.
+        essences: "{subject} is a" of each edit; None without a subject.
     """
 
     edits: tuple[Edit, ...]
     prefixes: tuple[str, ...]
     shares: tuple[float, ...]
     texts: tuple[tuple[Aligned, ...], ...]
-    essences: tuple[Aligned, ...]
+    essences: tuple[Aligned | None, ...]
 
-    def only(self, number: int) -> Prepared:
-        """One of the edits."""
-        one = slice(number, number + 1)
+    def only(self, *numbers: int) -> Prepared:
+        """Some of the edits, in the order of ``numbers``."""
         return replace(
-            self, edits=self.edits[one], texts=self.texts[one], essences=self.essences[one]
+            self,
+            edits=tuple(self.edits[i] for i in numbers),
+            texts=tuple(self.texts[i] for i in numbers),
+            essences=tuple(self.essences[i] for i in numbers),
+        )
+
+    def at_last(self) -> Prepared:
+        """The same texts, each aligned at the last token of its prompt."""
+        return replace(
+            self,
+            texts=tuple(tuple(text.at_last() for text in texts) for texts in self.texts),
+            essences=tuple(essence and essence.at_last() for essence in self.essences),
         )
 
     def wanted(self, sizes: Sequence[Sequence[float]]) -> list[Wanted]:
@@ -127,7 +137,10 @@ def prepare(
             tuple(align_edit(model.tokens, edit, prefixes, context, chat=settings.chat))
             for edit in edits
         ),
-        essences=tuple(align(model.tokens, ESSENCE, edit.subject) for edit in edits),
+        essences=tuple(
+            align(model.tokens, ESSENCE, edit.subject) if has_subject(edit) else None
+            for edit in edits
+        ),
     )
 
 

@@ -30,6 +30,7 @@ def within_memory(
     target: TargetSettings,
     *,
     matrices: int = 1,
+    at: int | None = None,
 ) -> TargetSettings:
     """The settings, with as many edits at once as there is memory for.
 
@@ -41,6 +42,7 @@ def within_memory(
         layers: The layers that will be changed.
         target: How vectors are to be optimised.
         matrices: How many matrices as large as C are held for each layer.
+        at: The layer at which vectors are added; the last of ``layers`` where None.
 
     Raises:
         BakeError: Not even one edit at a time fits; the message says how much is needed.
@@ -50,7 +52,7 @@ def within_memory(
     at_once = min(target.at_once, len(prepared.edits))
     while True:
         chosen = target.model_copy(update={"at_once": at_once})
-        batch = batch_bytes(model, prepared, layers[-1], chosen)
+        batch = batch_bytes(model, prepared, layers[-1] if at is None else at, chosen)
         needs = {device: solving + batch}
         if device.type != "cpu":  # second moments wait in the computer's own memory
             needs = {device: _SOLVING * model.blocks.key_width**2 * 8 + batch}
@@ -78,7 +80,7 @@ def batch_bytes(model: Editable, prepared: Prepared, layer: int, target: TargetS
     """About the most that optimising one batch of vectors holds, in bytes."""
     sizes = []  # of each edit: tokens read once, tokens run at every step, logits
     for texts, essence in zip(prepared.texts, prepared.essences, strict=True):
-        whole = sum(len(text.ids) for text in texts) + essence.subject + 1
+        whole = sum(len(text.ids) for text in texts) + (essence.subject + 1 if essence else 0)
         live = sum(len(text.ids) - text.subject for text in texts) + 1
         golds = sum(len(text.targets) for text in texts) + 1
         sizes.append((whole, live, golds) if target.reuse else (whole, whole, whole))

@@ -17,12 +17,14 @@ if TYPE_CHECKING:
     from memedit.bake.delta import Delta
     from memedit.bake.editable import Editable
     from memedit.bake.moments import Moments
+    from memedit.models.architecture import Blocks
 
 # What is being done, how many of it are done, and how many there are.
 Watch = Callable[[str, int, int], None]
 
 _MODULES = {
     "alphaedit": "memedit.bake.alphaedit",
+    "dem": "memedit.bake.dem",
     "ft-m": "memedit.bake.ftm",
     "memit": "memedit.bake.memit",
     "pmet": "memedit.bake.pmet",
@@ -115,10 +117,17 @@ class Method:
 
 
 def layers_of(settings: Any) -> tuple[int, ...]:
-    """The layers whose down-projections a method with these settings changes."""
+    """The layers a method with these settings changes; see :func:`weights_of`."""
     if (layer := getattr(settings, "layer", None)) is not None:
         return (layer,)
     return tuple(getattr(settings, "layers", ()))
+
+
+def weights_of(settings: Any, blocks: Blocks) -> list[str]:
+    """Paths of the weights that a method with these settings may change in a model."""
+    if (may_change := getattr(settings, "may_change", None)) is not None:
+        return list(may_change(blocks))
+    return [blocks.mlp_out_path(layer) for layer in layers_of(settings)]
 
 
 def method_names() -> list[str]:

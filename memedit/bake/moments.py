@@ -19,10 +19,11 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-from memedit.bake.reading import Site, hooks, in_rows, stop_after, stopping, watch
+from memedit.bake.reading import Part, Site, hooks, in_rows, module_at, stop_after, stopping, watch
 from memedit.bake.solve import null_basis
 from memedit.bake.tensor_file import read_tensors, write_tensors
 from memedit.errors import BakeError
+from memedit.models.architecture import shape_of
 from memedit.models.embedded import sha256_of
 from memedit.models.tokens import padded
 
@@ -85,6 +86,8 @@ class Moments:
         layers: Sequence[int],
         settings: MomentSettings,
         progress: Callable[[int, int], None] | None = None,
+        *,
+        part: Part = "mlp_in",
     ) -> dict[int, Tensor]:
         """C of each layer's keys on the untouched base, without the ridge.
 
@@ -93,6 +96,8 @@ class Moments:
             layers: Which layers.
             settings: How much to read.
             progress: Called with the tokens read and those to read.
+            part: Whose keys: the down-projections', or with ``attn_in`` the attention's output
+                projections'.
 
         Returns:
             float64 ``[in, in]`` for each layer, on the CPU.
@@ -100,15 +105,15 @@ class Moments:
         Raises:
             BakeError: The corpus has too few tokens.
         """
-        keys = {layer: self._key(model, layer, settings) for layer in layers}
+        keys = {layer: self._key(model, layer, settings, part) for layer in layers}
         for key in set(keys.values()) - self._held.keys():
             total, tokens = self._load(key) or (torch.zeros(0), 0)
-            if tokens >= self._wanted(model, settings):
+            if tokens >= self._wanted(model, part, settings):
                 self._held[key] = total / tokens
         missing = [layer for layer in layers if keys[layer] not in self._held]
         if missing:
             with model.untouched():
-                self._read(model, missing, settings, progress)
+                self._read(model, missing, settings, progress, part)
         return {layer: self._held[key] for layer, key in keys.items()}
 
     def null_bases(
@@ -148,10 +153,10 @@ class Moments:
         layers: Sequence[int],
         settings: MomentSettings,
         progress: Callable[[int, int], None] | None,
+        part: Part,
     ) -> None:
-        keys = {layer: self._key(model, layer, settings) for layer in layers}
-        wanted = self._wanted(model, settings)
-        width = model.blocks.key_width
+        keys = {layer: self._key(model, layer, settings, part) for layer in layers}
+        wanted, width = self._wanted(model, part, settings), _width(model, part)
         begun = {layer: self._load(key) for layer, key in keys.items()}
         # Layers begun apart from each other are read anew; together they go on together.
         counts = {found[1] if found else 0 for found in begun.values()}
@@ -163,8 +168,8 @@ class Moments:
         read, saved = done, time.monotonic()
         for batch in self._texts(model, settings, done):
             read += sum(map(len, batch))
-            for layer, part in _products(model, batch, layers).items():
-                sums[layer] += part
+            for layer, product in _products(model, batch, layers, part).items():
+                sums[layer] += product
             if progress:
                 progress(min(read, wanted), wanted)
             if read >= wanted or time.monotonic() - saved > SAVE_SECONDS:
@@ -209,12 +214,16 @@ class Moments:
 
     # -- keeping ---------------------------------------------------------------------------------
 
-    def _wanted(self, model: Editable, settings: MomentSettings) -> int:
-        return int(settings.per_width * model.blocks.key_width)
+    def _wanted(self, model: Editable, part: Part, settings: MomentSettings) -> int:
+        return int(settings.per_width * _width(model, part))
 
-    def _key(self, model: Editable, layer: int, settings: MomentSettings) -> str:
+    def _key(
+        self, model: Editable, layer: int, settings: MomentSettings, part: Part = "mlp_in"
+    ) -> str:
         # The ridge is added on use.
         what = [model.base, layer, self.source, settings.per_width, settings.window, ROWS]
+        if part != "mlp_in":
+            what.append(part)
         return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:16]
 
     def _load(self, key: str) -> tuple[Tensor, int] | None:
@@ -232,8 +241,13 @@ class Moments:
             write_tensors(path, {"sum": total}, {"tokens": tokens})
 
 
+def _width(model: Editable, part: Part) -> int:
+    """How wide the keys are."""
+    return shape_of(module_at(model, Site(0, part)))[1]
+
+
 def _products(
-    model: Editable, batch: Sequence[Sequence[int]], layers: Sequence[int]
+    model: Editable, batch: Sequence[Sequence[int]], layers: Sequence[int], part: Part
 ) -> dict[int, Tensor]:
     """Sum of k k^T over the tokens of some texts, for each layer."""
     ids, mask = padded(batch, model.tokens.pad_id, model.network.device, side="right")
@@ -243,7 +257,7 @@ def _products(
         keys = in_rows(values, len(batch))[mask.to(values.device).bool()].to(torch.float64)
         seen[layer] = (keys.T @ keys).cpu()
 
-    handles = [watch(model, Site(layer, "mlp_in"), partial(see, layer=layer)) for layer in layers]
+    handles = [watch(model, Site(layer, part), partial(see, layer=layer)) for layer in layers]
     with hooks([*handles, stop_after(model, max(layers))]), stopping():
         cast(Any, model.network)(input_ids=ids, attention_mask=mask, use_cache=False)
     return seen

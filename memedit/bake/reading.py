@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
@@ -17,11 +17,16 @@ if TYPE_CHECKING:
 
 BATCH_TOKENS = 4096
 
-Part = Literal["mlp_in", "mlp_out", "attn_out", "block_out"]
+Part = Literal["block_in", "attn_in", "attn_out", "mlp_in", "mlp_out", "block_out"]
 
 
 class Site(NamedTuple):
-    """A place in the network; ``mlp_in`` is the down-projection's key, ``mlp_out`` its value."""
+    """A place in the network.
+
+    ``mlp_in`` is the down-projection's key and ``mlp_out`` its value; ``attn_in`` and ``attn_out``
+    are those of the attention's output projection. Its keys are as wide as all query heads
+    together, however many heads share keys and values.
+    """
 
     layer: int
     part: Part
@@ -32,10 +37,10 @@ class _Enough(Exception):
 
 
 def module_at(model: Editable, site: Site) -> nn.Module:
-    """The module whose output, or input for ``mlp_in``, the site is."""
-    if site.part == "block_out":
+    """The module whose output, or input where the part ends in "in", the site is."""
+    if site.part in ("block_in", "block_out"):
         return model.blocks.block(site.layer)
-    if site.part == "attn_out":
+    if site.part in ("attn_in", "attn_out"):
         return model.blocks.attn_out(site.layer)
     return model.blocks.mlp_out(site.layer)
 
@@ -82,7 +87,7 @@ def frozen(model: Editable) -> Iterator[None]:
 def watch(model: Editable, site: Site, see: Callable[[Tensor], None]) -> Any:
     """Calls ``see`` with the values at a site (see :func:`in_rows`); gives the hook."""
     module = module_at(model, site)
-    if site.part == "mlp_in":
+    if site.part.endswith("_in"):
         return module.register_forward_pre_hook(lambda _module, args: see(args[0]))
     return module.register_forward_hook(lambda _module, _args, output: see(hidden_of(output)))
 
@@ -132,6 +137,46 @@ def read_last(
             cast(Any, model.network)(input_ids=ids, attention_mask=mask, use_cache=False)
     back = torch.tensor(order).argsort()
     return {site: torch.cat(parts)[back.to(parts[0].device)] for site, parts in found.items()}
+
+
+def read_with(
+    model: Editable,
+    rows: Sequence[Sequence[int]],
+    layer: int,
+    vectors: Mapping[Part, Tensor],
+    parts: Sequence[Part],
+) -> dict[Part, Tensor]:
+    """What a layer gives at each row's last token while vectors are added there.
+
+    Args:
+        model: The model.
+        rows: Token ids, at least one a row.
+        layer: The layer.
+        vectors: What is added to its parts, ``[rows, width]`` each.
+        parts: What to read.
+
+    Returns:
+        ``[rows, width]`` for each part, as :func:`read_last`.
+    """
+    read: dict[Part, list[Tensor]] = {part: [] for part in parts}
+    for i, row in enumerate(rows):  # one by one, so that each gets its own vectors
+
+        def add(_module: nn.Module, _args: Any, output: Tensor, vector: Tensor) -> Tensor:
+            added = output.clone()
+            in_rows(added, 1)[0, -1] += vector.to(added)
+            return added
+
+        adding = [
+            module_at(model, Site(layer, part)).register_forward_hook(
+                partial(add, vector=vectors[part][i])
+            )
+            for part in vectors
+        ]
+        with hooks(adding):
+            values = read_last(model, [row], [Site(layer, part) for part in parts])
+        for part in parts:
+            read[part].append(values[Site(layer, part)])
+    return {part: torch.cat(values) for part, values in read.items()}
 
 
 def _batches(lengths: Sequence[int]) -> Iterator[range]:

@@ -8,15 +8,16 @@ arXiv 2308.08742, for two at once). The loss of one edit is
     + kl * KL(P(. | "{subject} is a", delta) || P(. | "{subject} is a"))
     + weight_decay * |delta| / |v0|**2
 
-with v0 the value without delta. Edits have no term in common, so many are optimised in one batch
-and each is what it would be alone, up to rounding.
+with v0 the value without delta. DEM (Huang et al. 2024, arXiv 2410.23844) has the divergence on the
+answer to the prompt itself instead; see ``kl_on``. Edits have no term in common, so many are
+optimised in one batch and each is what it would be alone, up to rounding.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -42,7 +43,9 @@ class TargetSettings(BaseModel):
         learning_rate: Adam's.
         weight_decay: Factor of ``|delta| / |v0|**2``.
         clamp: ``|delta|`` is at most this many times ``|v0|``.
-        kl: Factor of the divergence on "{subject} is a".
+        kl: Factor of the divergence.
+        kl_on: Where it is measured: after "{subject} is a" (an edit without a subject has none),
+            or where the target is predicted after the prompt alone, as a mean over its tokens.
         adaptive: PMET's rule: a text whose target is the first choice everywhere weighs a tenth,
             and the edit stops once its divergence is at most 0.01.
         at_once: How many edits share a batch.
@@ -59,6 +62,7 @@ class TargetSettings(BaseModel):
     weight_decay: float = Field(ge=0)
     clamp: float = Field(gt=0)
     kl: float = Field(ge=0)
+    kl_on: Literal["essence", "answer"] = "essence"
     adaptive: bool = False
     at_once: int = Field(64, ge=1)
     reuse: bool = True
@@ -70,13 +74,13 @@ class Wanted:
     """What one edit's vector is to bring about.
 
     Attributes:
-        texts: Its prompt with its target, behind each prefix.
-        essence: "{subject} is a", whose prediction at the subject is to stay.
+        texts: Its prompt with its target, first alone, then behind each prefix.
+        essence: "{subject} is a", whose prediction at the subject is to stay; None without one.
         sizes: ``|v0|`` at each part.
     """
 
     texts: tuple[Aligned, ...]
-    essence: Aligned
+    essence: Aligned | None
     sizes: tuple[float, ...]
 
 
@@ -172,19 +176,21 @@ class Objective:
         rows: list[Row] = []
         golds: list[int] = []
         shares: list[float] = []
-        essence: list[bool] = []
+        kept: list[float] = []  # each read's share in its edit's divergence
         for owner, edit in enumerate(wanted):
-            for text in edit.texts:
+            for number, text in enumerate(edit.texts):
                 read = tuple(range(text.target - 1, len(text.ids) - 1))
                 rows.append(Row(text.ids[:-1], text.subject, owner, read))
                 golds += text.targets
                 shares += [1 / (len(read) * len(edit.texts))] * len(read)
-                essence += [False] * len(read)
-            at = edit.essence.subject
-            rows.append(Row(edit.essence.upto_subject, at, owner, (at,)))
-            golds.append(0)
-            shares.append(0.0)
-            essence.append(True)
+                stays = settings.kl_on == "answer" and number == 0
+                kept += [1 / len(read) if stays else 0.0] * len(read)
+            if settings.kl_on == "essence" and edit.essence is not None:
+                at = edit.essence.subject
+                rows.append(Row(edit.essence.upto_subject, at, owner, (at,)))
+                golds.append(0)
+                shares.append(0.0)
+                kept.append(1.0)
         self.live = LivePass(model, rows, layer, parts, reuse=settings.reuse, mixed=settings.mixed)
         device = model.network.device
         self.settings = settings
@@ -193,7 +199,7 @@ class Objective:
         self.sizes = torch.tensor([e.sizes for e in wanted], dtype=dtype, device=device)
         self._golds = torch.tensor(golds, device=device)
         self._shares = torch.tensor(shares, dtype=dtype, device=device)
-        self._essence = torch.tensor(essence, device=device)
+        self._kept = torch.tensor(kept, dtype=dtype, device=device)
         self._clean: Tensor | None = None
         # PMET's factor of each edit's likelihood in the next step.
         self.weights = torch.ones(len(wanted), dtype=dtype, device=device)
@@ -206,17 +212,19 @@ class Objective:
         gold = logs.gather(1, self._golds[:, None])[:, 0]
         zeros = torch.zeros(len(self.sizes), dtype=logs.dtype, device=logs.device)
         nll = zeros.index_add(0, owners, -gold * self._shares)
-        now = logs[self._essence]
+        stays = self._kept > 0
+        now = logs[stays]
         if self._clean is None:
             self._clean = now.detach()
-        divergence = (now.exp() * (now - self._clean)).sum(-1)  # one essence an edit, in order
+        apart = (now.exp() * (now - self._clean)).sum(-1)
+        divergence = zeros.index_add(0, owners[stays], apart * self._kept[stays])
         decay = sum(
             vectors[part].norm(dim=1) / self.sizes[:, i] ** 2 for i, part in enumerate(self.parts)
         )
         loss = (
             self.weights * nll + self.settings.kl * divergence + self.settings.weight_decay * decay
         )
-        missed = (logs.argmax(-1) != self._golds) & ~self._essence
+        missed = (logs.argmax(-1) != self._golds) & (self._shares > 0)
         first = zeros.index_add(0, owners, missed.to(zeros.dtype)) == 0
         return Terms(loss, nll, divergence, first)
 
@@ -224,11 +232,11 @@ class Objective:
         """Drops the edits where ``going`` is False."""
         reads = going[self.live.read_owners]
         self.live.keep(going.nonzero()[:, 0])
-        self._golds, self._shares = self._golds[reads], self._shares[reads]
-        self._essence = self._essence[reads]
-        self.sizes, self.weights = self.sizes[going], self.weights[going]
         if self._clean is not None:
-            self._clean = self._clean[going]
+            self._clean = self._clean[reads[self._kept > 0]]
+        self._golds, self._shares = self._golds[reads], self._shares[reads]
+        self._kept = self._kept[reads]
+        self.sizes, self.weights = self.sizes[going], self.weights[going]
 
 
 def _optimise_chunk(

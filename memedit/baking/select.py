@@ -69,8 +69,8 @@ def unbakeable(edits: Sequence[Edit]) -> dict[str, str]:
     """Which edits weights cannot hold, and why, by id, whatever the model."""
     reasons = {}
     for edit in edits:
-        if edit.kind == "free_text":
-            reasons[edit.id] = "it is free text, without a subject in a prompt"
+        if edit.kind == "free_text" and not edit.prompt:
+            reasons[edit.id] = "it is free text without a prompt that its target completes"
         elif edit.valid_from or edit.valid_to:
             reasons[edit.id] = "it holds on some days only, and weights know no date"
     return reasons

@@ -31,7 +31,7 @@ def bake(
         ),
     ],
     method: Annotated[
-        str, typer.Option(help="What writes them: memit, alphaedit, pmet, rome or ft-m.")
+        str, typer.Option(help="What writes them: memit, alphaedit, pmet, dem, rome or ft-m.")
     ] = "memit",
     limit: Annotated[
         int | None, typer.Option(min=1, help="At most this many, the oldest first.")

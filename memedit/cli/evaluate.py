@@ -89,7 +89,8 @@ def run(
         typer.Option(
             help="How edits are made: memory (memedit's pipeline), multihop (likewise, composed "
             "questions taken apart), mello (likewise, by the model itself in prompts), in-context "
-            "(the nearest edit before every question), base (not at all); or into a local model's weights: alphaedit, ft-m, memit, pmet or rome."
+            "(the nearest edit before every question), base (not at all); or into a local model's "
+            "weights: alphaedit, dem, ft-m, memit, pmet or rome."
         ),
     ] = "memory",
     model: Model = DEFAULT_MODEL,

@@ -32,6 +32,8 @@ Test = Literal["OR", "AND"]
 NO_META: Mapping[str, Any] = MappingProxyType({})
 # Of a query about another subject that asks for the relation of the case's own edit.
 NEIGHBOUR: Mapping[str, Any] = MappingProxyType({"same_relation": True})
+# Of a query that is answered in words of one's own rather than with a name.
+FREE_TEXT: Mapping[str, Any] = MappingProxyType({"free_text": True})
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,8 @@ class Query:
         label: The data set's own name of the test, such as ``"Compositionality_I"``.
         meta: Whatever else is needed: ``hop`` (place in the chain), ``edited`` (bool),
             ``subject`` and ``relation`` (of a hop), ``chain`` (the relations of a chain),
-            ``same_relation`` (whether it asks for the case's own relation).
+            ``same_relation`` (whether it asks for the case's own relation), ``free_text``
+            (whether it is answered in words of one's own).
     """
 
     prompt: str

@@ -108,6 +108,10 @@ class Blocks:
         """The down-projection's path from the network, as PEFT and state dicts name it."""
         return f"{self.facts.blocks}.{layer}.{self.facts.mlp_out}"
 
+    def attn_out_path(self, layer: int) -> str:
+        """The attention output projection's path from the network."""
+        return f"{self.facts.blocks}.{layer}.{self.facts.attn_out}"
+
 
 def architecture_of(network: PreTrainedModel) -> Architecture:
     """The table's entry for the network's family where it fits, else what its structure shows.

@@ -21,6 +21,7 @@ from memedit.bake import (
 from memedit.bake import memory as memory_module
 from memedit.bake.alphaedit import Settings as AlphaEdit
 from memedit.bake.contexts import draw_prefixes, prepare
+from memedit.bake.dem import Settings as Dem
 from memedit.bake.ftm import Settings as FtM
 from memedit.bake.memit import Settings as Memit
 from memedit.bake.pmet import Settings as Pmet
@@ -37,6 +38,7 @@ COMMON = {"target": TARGET, "prefixes": PREFIXES, "moments": MOMENTS}
 LAYERS = (1, 2)
 SETTINGS = {
     "alphaedit": AlphaEdit(layers=LAYERS, null_energy=0.3, weight=0.1, **COMMON),
+    "dem": Dem(layers=LAYERS, top=2, share=0.8, **COMMON),
     "ft-m": FtM(layer=2, steps=4, learning_rate=1e-2),
     "memit": Memit(layers=LAYERS, moment_weight=0.5, **COMMON),
     "pmet": Pmet(layers=LAYERS, share=0.8, **COMMON),

@@ -131,14 +131,14 @@ def test_what_weights_cannot_hold_is_refused_before_anything_is_computed(memory,
     memory.add(
         [
             Edit(id="then", subject="Dan", prompt="{} plays", target_new="go", valid_from="2030"),
-            Edit(id="text", prompt="Ice melts in the sun", target_new="water", kind="free_text"),
+            Edit(id="text", statement="Ice melts.", target_new="water", kind="free_text"),
         ]
     )
     report = write("then", "text")
     assert (report.state, report.count("refused")) == ("aborted", 2)
     assert "no edit can be written into weights" in report.why
     assert "weights know no date" in report.outcomes[0].why
-    assert "without a subject" in report.outcomes[1].why
+    assert "without a prompt" in report.outcomes[1].why
     report = write("ada", "then")
     assert {o.edit.id: o.what for o in report.outcomes} == {"ada": "baked", "then": "refused"}
 

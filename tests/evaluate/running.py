@@ -165,6 +165,7 @@ window = 16
 # token, so that target vectors stand at the first.
 _TINY = {
     "alphaedit": "layers = [0]\nnull_energy = 0.2\nshare = 0.9" + _TARGET,
+    "dem": "layers = [0]\ndynamic = false\nshare = 0.9" + _TARGET,
     "ft-m": "layer = 1\nsteps = 5\nlearning_rate = 0.05",
     "memit": "layers = [0]\nshare = 0.9" + _TARGET,
     "pmet": "layers = [0]\nshare = 0.9" + _TARGET,

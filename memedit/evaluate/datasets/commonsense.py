@@ -13,7 +13,7 @@ from typing import Any
 
 from memedit import forms
 from memedit.edit import Edit
-from memedit.evaluate.cases import Case, Dropped, Kind, Query
+from memedit.evaluate.cases import FREE_TEXT, Case, Dropped, Kind, Query
 from memedit.evaluate.datasets import plausibility
 from memedit.evaluate.datasets.checks import (
     QUERY,
@@ -51,20 +51,25 @@ def ckebench_case(data: Fields, case_id: str, dropped: Dropped) -> Case:
     tests what is this reader's reading:
 
     ========================== ============ ======================================================
-    field                      kind         meaning
+    field                      kind         meaning, and the paper's metric it is taken for
     ========================== ============ ======================================================
-    requested_rewrite          edit         the event's consequence
+    requested_rewrite          edit         the event's consequence (efficacy)
     paraphrase_prompts         rephrase     the event in other words; most are given several times
+                                            (generality)
     sub-neighborhood_prompts   reasoning    a name in place of PersonX, at times in the
-                                            consequence alone
+                                            consequence alone (commonsense)
     neighborhood_prompts       locality     whether the target follows from another event: yes or
                                             no, with no gold answer, so only "as before" is judged
+                                            (specificity)
     generation_prompts         generation   whether event and target go together in another way
                                             (the edit does not say), again without gold: no edit
                                             is expected to fire or not, and only the text's
-                                            fluency can be judged
+                                            fluency can be judged (none of the paper's)
     ========================== ============ ======================================================
 
+    The paper's Score is then the harmonic mean of the four
+    (:mod:`memedit.evaluate.metrics.commonsense`). A yes-or-no query has both words as
+    continuations, so that it can be told which one the model leans to.
     ``sub-neighborhood_prompts_rewrite`` repeats the test with five more names and is not read, nor
     are the fields that are empty in every record (``target_true`` among them).
     """
@@ -79,7 +84,7 @@ def ckebench_case(data: Fields, case_id: str, dropped: Dropped) -> Case:
     if _stands_in(words, edit.cloze):
         raise LeftOut(IN_PROMPT)
     queries = (
-        Query(edit.cloze, "edit", answers=(words,), fires=True, new=words),
+        Query(edit.cloze, "edit", answers=(words,), fires=True, new=words, meta=FREE_TEXT),
         *_completed(data, case_id, target, dropped),
         *_yes_no(data, case_id, _tidy(forms.fill(whole, event)), dropped),
     )
@@ -97,7 +102,7 @@ def _completed(data: Fields, case_id: str, target: str, dropped: Dropped) -> Ite
             if _stands_in(words, prompt):
                 dropped.add(QUERY_IN_PROMPT, case_id)
             else:
-                yield Query(prompt, kind, answers=(words,), fires=True, new=words)
+                yield Query(prompt, kind, answers=(words,), fires=True, new=words, meta=FREE_TEXT)
 
 
 def _yes_no(data: Fields, case_id: str, edited: str, dropped: Dropped) -> Iterator[Query]:
@@ -106,7 +111,7 @@ def _yes_no(data: Fields, case_id: str, edited: str, dropped: Dropped) -> Iterat
         if sentence.startswith(edited):
             dropped.add(ITSELF, case_id)
         else:
-            yield Query(sentence, "locality", fires=False)
+            yield Query(sentence, "locality", fires=False, new="Yes", true="No")
     for sentence in map(_tidy, texts(data, "generation_prompts")):
         yield Query(sentence, "generation")
 
@@ -179,7 +184,7 @@ def atomic_case(line: str, case_id: str, dropped: Dropped) -> Case:
         raise LeftOut(IN_PROMPT if told else NO_TAIL)
     target = answers[0]
     edit = _free_text(case_id, subject=head, prompt=template, relation=relation, target_new=target)
-    query = Query(edit.cloze, "edit", answers=answers, fires=True, new=target)
+    query = Query(edit.cloze, "edit", answers=answers, fires=True, new=target, meta=FREE_TEXT)
     return Case(case_id, (edit,), (query,), relation=relation)
 
 

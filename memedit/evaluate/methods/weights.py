@@ -10,7 +10,15 @@ from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 
-from memedit.bake import Delta, Moments, get_method, layers_of, load_settings, refusals
+from memedit.bake import (
+    Delta,
+    Moments,
+    get_method,
+    layers_of,
+    load_settings,
+    refusals,
+    weights_of,
+)
 from memedit.bake.methods import Watch
 from memedit.bake.moments import MomentSettings
 from memedit.baking.select import unbakeable
@@ -18,6 +26,7 @@ from memedit.baking.weights import editable_of, engine_of
 from memedit.edit import Edit
 from memedit.errors import BakeError
 from memedit.evaluate.methods.unedited import Unedited
+from memedit.models.architecture import bare
 from memedit.models.fingerprint import weights_fingerprint
 from memedit.settings import home
 
@@ -80,9 +89,9 @@ class WeightEditing(Unedited):
         self._alone: dict[str, Delta] = {}  # of edits that will live alone, by their ids
 
     def prepare(self) -> None:
-        """Reads the second moments."""
+        """Reads the second moments, unless only the edits say of which layers."""
         wanted = getattr(self.hparams, "moments", None)
-        if isinstance(wanted, MomentSettings):
+        if isinstance(wanted, MomentSettings) and not getattr(self.hparams, "dynamic", False):
             told = functools.partial(self.watch, "second moments") if self.watch else None
             with self.engine.using(None):
                 self.moments.of(self.editable, layers_of(self.hparams), wanted, told)
@@ -136,9 +145,10 @@ class WeightEditing(Unedited):
     def state(self) -> str:
         """The bits of every weight that the method may change."""
         with self.engine.using(None):
-            blocks = self.editable.blocks
+            paths = weights_of(self.hparams, self.editable.blocks)
+            network = self.editable.network
             return ",".join(
-                weights_fingerprint(blocks.mlp_out(layer)) for layer in layers_of(self.hparams)
+                weights_fingerprint(bare(network.get_submodule(path))) for path in paths
             )
 
     # -- internal --------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from memedit.evaluate.metrics.base import Metric, MetricError, View
+from memedit.evaluate.metrics.commonsense import COMMONSENSE
 from memedit.evaluate.metrics.counterfact import COUNTERFACT
 from memedit.evaluate.metrics.editing import EDITING, SEQUENTIAL
 from memedit.evaluate.metrics.efficiency import EFFICIENCY
@@ -39,6 +40,7 @@ METRICS: dict[str, Metric] = {
         *MULTIHOP,
         *SCOPE,
         *TEXT,
+        *COMMONSENSE,
         *EFFICIENCY,
     )
 }

@@ -42,9 +42,9 @@ def generation_entropy(text: str) -> float:
     return 100 * (2 / 3 * ngram_entropy(text, 2) + 4 / 3 * ngram_entropy(text, 3)) / 2
 
 
-def repeated_share(text: str) -> float | None:
-    """Share of the text's word trigrams that stood in it before; None below three words."""
-    counts = _ngrams(text, 3)
+def repeated_share(text: str, n: int = 3) -> float | None:
+    """Share of the text's word n-grams that stood in it before; None below n words."""
+    counts = _ngrams(text, n)
     return 1 - len(counts) / counts.total() if counts else None
 
 

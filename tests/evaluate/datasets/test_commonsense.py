@@ -99,7 +99,8 @@ def test_yes_or_no_has_no_gold_answer(read):
         "PersonX sings, as a result, others want to to say thanks. "
         "Is this sentence logical? Please answer yes or no? A:"
     )
-    assert (neighbour.answers, neighbour.fires, neighbour.new) == ((), False, None)
+    assert (neighbour.answers, neighbour.fires) == ((), False)
+    assert (neighbour.new, neighbour.true) == ("Yes", "No")
     (other,) = result.queries("generation")
     assert (other.answers, other.fires) == ((), None)
 
@@ -116,7 +117,9 @@ def test_no_prompt_holds_its_answer(read):
     leaks["paraphrase_prompts"] = ["To mend ___ again is hard, others want to to mend ___ again"]
     result = read("ckebench", leaks)
     assert result.dropped["query: the target stands in its prompt"] == 1
-    for query in result.cases[0].queries:
+    asked = [query for query in result.cases[0].queries if query.answers]
+    assert asked
+    for query in asked:
         assert query.new is None or name_key(query.new) not in name_key(query.prompt)
 
 
