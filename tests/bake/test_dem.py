@@ -19,7 +19,7 @@ from memedit.edit import Edit
 from memedit.errors import BakeError
 from tests.bake.small import EDITS, LAYERS, MOMENTS, PREFIXES, TARGET, TOKENS, WIDTH, editable
 from tests.bake.test_delta import _bits, _same
-from tests.bake.test_methods import MADE
+from tests.bake.test_methods import MADE, SETTINGS
 
 COMMON = {"target": TARGET, "prefixes": PREFIXES, "moments": MOMENTS}
 DEM = Settings(layers=(1, 2), top=2, moment_weight=0.5, **COMMON)
@@ -224,18 +224,14 @@ def test_the_divergence_on_the_answer_is_the_formula():
 @pytest.mark.parametrize("name", ["dem", "memit"])
 def test_free_text_is_written_at_its_subject_or_its_prompts_end(name):
     model = editable()
-    assert refusals(model, FREE) == {}
+    settings = DEM if name == "dem" else SETTINGS[name]
+    assert refusals(model, FREE, settings) == {}
     prepared = prepare(model, FREE, PREFIXES, seed=0)
     for edit, texts, essence in zip(FREE, prepared.texts, prepared.essences, strict=True):
         said = TOKENS.decode(texts[0].targets).strip()
         assert said.replace(" ", "") == edit.target_new.replace(" ", "")
         assert (essence is None) == (not edit.subject)
         assert (texts[0].subject == texts[0].target - 1) == (not edit.subject)
-    settings = {"dem": DEM, "memit": None}[name]
-    if settings is None:
-        from tests.bake.test_methods import SETTINGS
-
-        settings = SETTINGS[name]
     delta = get_method(name).compute(model, FREE[:2], settings, moments=MADE)
     assert delta.edits == ("x", "bare")
 
@@ -243,7 +239,7 @@ def test_free_text_is_written_at_its_subject_or_its_prompts_end(name):
 def test_free_text_without_a_prompt_is_refused_with_a_remedy():
     model = editable()
     said = Edit(id="said", kind="free_text", statement="Rain is wet.", target_new="wet")
-    error = refusals(model, [said])["said"]
+    error = refusals(model, [said], DEM)["said"]
     assert "'said': it is free text without a prompt" in error.message
     assert "Give it a prompt" in error.hint
     turns = PREFIXES.model_copy(update={"chat": True})
