@@ -154,10 +154,8 @@ def _contrasts(
 
     def over(part: Part, group: Group, chosen: npt.NDArray[np.int64]) -> Array | None:
         rows = stacked.get((part, group))
-        if rows is None:
-            return None
-        tried = ~np.isnan(rows).all(axis=0)[chosen]  # layers
-        return rows[:, chosen[tried]].mean(axis=1)
+        tried = [] if rows is None else [n for n in chosen if not np.isnan(rows[:, n]).all()]
+        return rows[:, tried].mean(axis=1) if rows is not None and tried else None
 
     claims = {
         "early site: MLPs of the lower two thirds, last subject token": (
