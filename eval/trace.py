@@ -29,6 +29,10 @@ from memedit.trace.effects import Array, Measure
 RESULTS = Path(__file__).parent / "results"
 NAMES = ("known", "formats", "recall", "klft", "meaning")
 SETS = {"facts": "known_1000", "commonsense": "ckebench", "ATOMIC": "atomic2020"}
+MEASURED: dict[Measure, str] = {
+    "token": "probability of a token of the answer",
+    "meaning": "likeness to the clean continuation",
+}
 COMPARED = 20  # prompts of a set whose restorations are compared
 FEW = 3  # prompts that are traced in both number formats
 SEED = 0
@@ -141,7 +145,7 @@ class Sections:
                 folder = self.kept / f"{measure}-{what}{'-decoupled' if apart else ''}"
                 ran = run(job, self.model, folder, lambda done: None)
                 came = averages(list(ran.traces.values()), SEED)
-                found += of_averages(about, came)
+                found += of_averages(about, came, MEASURED[measure])
         return found
 
     def _prompts(self, name: str, apart: bool) -> list[Prompt]:
@@ -153,20 +157,20 @@ class Sections:
         return counted(job, self.model)[0]
 
 
-def of_averages(name: str, came: Averages) -> list[Figure]:
-    """Averages as figures: probabilities, peaks, and the claims of the published figure."""
+def of_averages(name: str, came: Averages, what: str = "probability of the answer") -> list[Figure]:
+    """Averages as figures: what is measured, peaks, and the claims of the published figure."""
     found = [
-        _figure(f"{name}: probability of the answer, clean", came.clean),
+        _figure(f"{name}: {what}, clean", came.clean),
         _figure(f"{name}: the same with noise on the subject", came.corrupted),
         _figure(f"{name}: total effect", came.total_effect),
     ]
-    for part, what in KINDS.items():
+    for part, kind in KINDS.items():
         for group in GROUPS:
             curve = came.effects.get(part, {}).get(group)
             if curve is not None:
                 at = curve.peak
                 peak = Mean(curve.values[at], curve.low[at], curve.high[at], curve.n)
-                found.append(_figure(f"{name}: {what}, {group}: most at layer {at}", peak))
+                found.append(_figure(f"{name}: {kind}, {group}: most at layer {at}", peak))
     return found + [_figure(f"{name}: {claim}", mean) for claim, mean in came.contrasts.items()]
 
 

@@ -45,7 +45,7 @@ def by_group(prompt: Prompt, values: npt.NDArray[np.float64]) -> dict[Group, npt
     Returns:
         ``[...]`` for each group, in the order of :data:`GROUPS`.
     """
-    tried = ~np.isnan(values.reshape(len(values), -1)).all(axis=1)
+    tried = [not np.isnan(row).all() for row in values]
     places: dict[Group, list[int]] = {}
     for token, group in enumerate(groups_of(prompt)):
         if group is not None and tried[token]:

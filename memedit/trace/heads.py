@@ -56,7 +56,8 @@ class Reading:
         """
         answer = self.answer.to(logits.device)
         found = []
-        for chunk in logits.split(_CHUNK):
+        for start in range(0, len(logits), _CHUNK):
+            chunk = logits[start : start + _CHUNK]
             steps = chunk.to(torch.promote_types(chunk.dtype, torch.float32))
             chosen = steps.gather(2, answer[None, :, None].expand(len(steps), -1, 1))[..., 0]
             found.append(chosen - steps.logsumexp(-1))

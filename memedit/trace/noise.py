@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -89,4 +89,4 @@ def added_noise(model: Editable, at: int, noise: Tensor) -> Iterator[None]:
 
 
 def _embedding(model: Editable) -> nn.Module:
-    return cast(nn.Module, model.network.get_input_embeddings())
+    return model.network.get_input_embeddings()

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import torch
@@ -107,7 +108,7 @@ class Runs:
     def _run_once(self) -> Tensor:
         """The clean and the corrupted runs; the answer's log-probabilities in each."""
         handles = [
-            watch(self.model, site, lambda values, site=site: self._see(site, values))
+            watch(self.model, site, partial(self._see, site))
             for layer in range(len(self.model.blocks))
             for site in (Site(layer, part) for part in PARTS)
         ]

@@ -144,8 +144,8 @@ def _contrasts(
 ) -> dict[str, Mean]:
     """The claims of the published figure, over fixed parts of the depth: nothing is picked out.
 
-    The early site: at the last subject token, in MLPs, not above the middle of the model by much.
-    The late site: at the last token, in attention, in the upper half.
+    The early site is at the last subject token, in MLPs of the lower two thirds of the layers; the
+    late site at the last token, in attention of the upper two thirds.
     """
     thirds = np.array_split(np.arange(layers), 3)
     lower, upper = np.concatenate(thirds[:2]), np.concatenate(thirds[1:])
@@ -156,8 +156,9 @@ def _contrasts(
         rows = stacked.get((part, group))
         if rows is None:
             return None
-        tried = ~np.isnan(rows).all(axis=0)[chosen]  # layers
-        return rows[:, chosen[tried]].mean(axis=1)
+        tried = [n for n in chosen if not np.isnan(rows[:, n]).all()]
+        means: Array = rows[:, tried].mean(axis=1) if tried else np.full(len(rows), np.nan)
+        return means
 
     claims = {
         "early site: MLPs of the lower two thirds, last subject token": (
@@ -183,5 +184,8 @@ def _contrasts(
     for name, (one, other) in claims.items():
         if one is None or ("less" in name and other is None):
             continue
-        found[name] = mean_of(one if other is None else one - other, seed)
+        values = one if other is None else one - other
+        if np.isnan(values).all():
+            continue  # no prompt has both
+        found[name] = mean_of(values, seed)
     return found

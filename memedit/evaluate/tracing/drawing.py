@@ -6,6 +6,7 @@ import io
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +19,7 @@ from memedit.trace import GROUPS, KINDS, Trace
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _ON_PAPER = {svg.ACCENT: "#2467b3", svg.BASE: "#b8560b", svg.INK: "#1b1f24"}
 _LONGEST = 18  # characters of a row's label
@@ -79,7 +81,7 @@ def map_plots(maps: Sequence[HeatMap], what: str) -> list[Plot]:
         size = (4.6, 0.75 + 0.22 * len(one.rows))
         label = f"Heat map of {what} with {one.title} put back, by token and layer."
         drawn = svg.inline_svg(
-            lambda figure, one=one: _heat(figure.subplots(), one, {}),
+            partial(_heat_alone, one),
             size=size,
             name=f"map{place}",
             label=label,
@@ -100,7 +102,7 @@ def curve_plots(came: Averages) -> list[Plot]:
         if chosen:
             label = f"Average indirect effect by layer with {KINDS[part]} put back."
             drawn = svg.inline_svg(
-                lambda figure, chosen=chosen: _curves(figure.subplots(), chosen),
+                partial(_curves_alone, chosen),
                 size=(3.4, 2.4),
                 name=f"curve{place}",
                 label=label,
@@ -132,6 +134,14 @@ def png(maps: Sequence[HeatMap], title: str) -> bytes:
             axes.set_title(f"{one.title} (full color: {one.most:.3g})", fontsize=9)
         figure.savefig(written, format="png", dpi=150, metadata={"Software": None})
     return written.getvalue()
+
+
+def _heat_alone(one: HeatMap, figure: Figure) -> None:
+    _heat(figure.subplots(), one, {})
+
+
+def _curves_alone(chosen: Mapping[str, Curve], figure: Figure) -> None:
+    _curves(figure.subplots(), chosen)
 
 
 def _heat(axes: Axes, one: HeatMap, palette: Mapping[str, str]) -> None:
