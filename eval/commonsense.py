@@ -42,8 +42,8 @@ from memedit.train.split import is_dev
 
 RESULTS = Path(__file__).parent / "results"
 SEED = 0  # of the choice of events, and of all that a method draws
-# Of each case: the edit prompt, and at most so many of the others. Most have no more rephrasings.
-AT_MOST = {"rephrase": 2, "reasoning": 2, "locality": 3}
+# Of each case: the edit prompt, and at most so many of the others.
+AT_MOST = {"rephrase": 1, "reasoning": 2, "locality": 2}
 
 # Section: method, and what is other than in hparams/METHOD/smollm2-135m.toml.
 WAYS: dict[str, tuple[str, Mapping[str, Any]]] = {
@@ -57,7 +57,8 @@ WAYS: dict[str, tuple[str, Mapping[str, Any]]] = {
     "dem, fixed layers": ("dem", {"dynamic": False}),
     "dem, no attention": ("dem", {"attention": False}),
     "dem, no MLP": ("dem", {"mlp": False}),
-    "dem, without boundary layers": ("dem", {"boundary": 1}),
+    "dem, boundary layers too": ("dem", {"boundary": 0}),
+    "dem, fixed layers at the subject": ("dem", {"dynamic": False, "token": "subject"}),
 }
 SHOWN = (
     "reliability", "generalization", "tf.specificity", "reasoning", "commonsense.score",
