@@ -42,6 +42,7 @@ from memedit.models.together import (
     keeps_everything,
     read_prefix,
     shared_prefix,
+    shares,
 )
 from memedit.models.tokens import Tokens, padded
 
@@ -157,7 +158,9 @@ class LocalEngine:
                     tokens=self.tokens,
                 )
 
-            needs = [len(prompts[i]) + how.max_tokens for i in fitting]
+            # A prefix that is not copied takes no row's room.
+            once = len(shared.ids) if shares(model, len(shared.ids)) else 0
+            needs = [len(prompts[i]) - once + how.max_tokens for i in fitting]
             for chosen in batches(needs, *self._share()):
                 rows = [fitting[i] for i in chosen]
                 for row, done in zip(rows, self._halving(decode, rows), strict=True):

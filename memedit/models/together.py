@@ -17,6 +17,7 @@ from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
 from memedit.models.decoding import Decoding
+from memedit.models.shared_attention import SharedRows, can_share
 from memedit.models.tokens import Tokens, common_prefix, padded
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 # Reading a shared prefix by itself costs a forward pass of its own; below this it is not worth it.
 LEAST_PREFIX = 8
+# Attending to a prefix apart from a row's own tokens costs a few calls more in every layer; below
+# this a copy for every row is as fast.
+LEAST_SHARED = 64
 # Least margin, in logits, at which a token's choice cannot be a matter of rounding. In float32 the
 # margins of SmolLM2's answers alone and among 64 rows differed by at most 1.4e-5.
 SAFE_MARGIN = 5e-4
@@ -117,6 +121,11 @@ def keeps_everything(model: PreTrainedModel) -> bool:
     return bool(layers) and all(type(layer) is DynamicLayer for layer in layers)
 
 
+def shares(model: PreTrainedModel, begun: int) -> bool:
+    """Whether a prefix of ``begun`` tokens is attended to by all rows at once, and not copied."""
+    return begun >= LEAST_SHARED and can_share(model)
+
+
 def shared_prefix(prompts: Sequence[Sequence[int]]) -> list[int]:
     """The tokens every prompt begins with, at least one left to each; [] where not worth it."""
     prefix = common_prefix([prompt[:-1] for prompt in prompts])
@@ -134,14 +143,43 @@ def read_prefix(model: PreTrainedModel, prefix: Sequence[int], adapter: str | No
     return Prefix(tuple(prefix), cache, adapter)
 
 
-def repeated(cache: DynamicCache | None, rows: int, model: PreTrainedModel) -> DynamicCache:
-    """A copy of a one-row cache for ``rows`` rows; an empty cache for None."""
-    copy = DynamicCache(config=model.config)
-    if cache is None:
-        return copy
-    for i, layer in enumerate(cast(Any, cache).layers):
-        copy.update(layer.keys.expand(rows, -1, -1, -1), layer.values.expand(rows, -1, -1, -1), i)
-    return copy
+class CopiedRows:
+    """Rows that go on from one prefix, each with a copy of its keys and values.
+
+    This takes any model; where it can, :class:`~memedit.models.shared_attention.SharedRows` does
+    the same without the copies.
+
+    Args:
+        model: The model, held by the caller for the time.
+        prefix: The keys and values of the prefix, of one row; None for an empty one.
+        rows: How many rows there are.
+    """
+
+    def __init__(self, model: PreTrainedModel, prefix: DynamicCache | None, rows: int) -> None:
+        self.model = model
+        self.cache = DynamicCache(config=model.config)
+        self.begun = 0 if prefix is None else prefix.get_seq_length()
+        for i, layer in enumerate(cast(Any, prefix).layers if prefix is not None else ()):
+            keys, values = (
+                states.expand(rows, -1, -1, -1) for states in (layer.keys, layer.values)
+            )
+            self.cache.update(keys, values, i)
+
+    def read(self, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+        """See :meth:`memedit.models.shared_attention.SharedRows.read`."""
+        out = cast(Any, self.model)(
+            input_ids=ids,
+            attention_mask=torch.cat([mask.new_ones(len(mask), self.begun), mask], dim=1),
+            position_ids=positions,
+            past_key_values=self.cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        return cast(torch.Tensor, out.logits[:, -1])
+
+    def keep(self, rows: torch.Tensor) -> None:
+        """Goes on with these rows only, int64 ``[kept]``."""
+        self.cache.batch_select_indices(rows)
 
 
 @torch.inference_mode()
@@ -164,21 +202,17 @@ def decode_together(
     """
     rows = [Row(prompt, []) for prompt in prompts]
     live = list(rows)
-    cache, begun = repeated(prefix.cache, len(rows), model), len(prefix.ids)
+    begun = len(prefix.ids)
+    batch: SharedRows | CopiedRows
+    if prefix.cache is not None and shares(model, begun):
+        batch = SharedRows(model, prefix.cache)
+    else:
+        batch = CopiedRows(model, prefix.cache, len(rows))
     suffixes = [row.prompt[begun:] for row in rows]
     ids, mask = padded(suffixes, tokens.pad_id, model.device, side="left")
-    mask = torch.cat([mask.new_ones(len(rows), begun), mask], dim=1)
-    positions = (mask.cumsum(1) - 1).clamp_min(0)[:, begun:]
+    positions = (mask.cumsum(1) - 1).clamp_min(0) + begun
     for _ in range(how.max_tokens):
-        out = cast(Any, model)(
-            input_ids=ids,
-            attention_mask=mask,
-            position_ids=positions,
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
-        best = out.logits[:, -1].float().topk(2, dim=-1)
+        best = batch.read(ids, mask, positions).float().topk(2, dim=-1)
         chosen, margins = best.indices[:, 0], best.values[:, 0] - best.values[:, 1]
         for row, token, margin in zip(live, chosen.tolist(), margins.tolist(), strict=True):
             row.ids.append(token)
@@ -190,7 +224,7 @@ def decode_together(
         ids, positions = chosen[:, None], positions[:, -1:] + 1
         if len(going) < len(live):
             keep = torch.tensor(going, device=model.device)
-            cache.batch_select_indices(keep)
+            batch.keep(keep)
             ids, positions, mask = ids[keep], positions[keep], mask[keep]
             live = [live[i] for i in going]
         mask = torch.cat([mask, mask.new_ones(len(live), 1)], dim=1)
