@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from transformers import DynamicCache
 
-from memedit.bake.live import can_reuse
+from memedit.bake.past import can_reuse
 from memedit.bake.reading import Part, Site, hidden_of, hooks, in_rows, module_at, watch
 from memedit.trace.heads import Reading, read_only
 from memedit.trace.noise import added_noise
