@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 # What transformers calls this attention in a model's configuration.
 NAME = "memedit_shared_prefix"
+# What some models' attention adds to plain softmax attention, by the names they pass it under.
+ADDED = ("position_bias", "softcap", "s_aux")
 
 
 def can_share(model: PreTrainedModel) -> bool:
@@ -170,11 +172,21 @@ def _attention(
         attention_mask: Not used; the call has a mask of its own.
         dropout: Not used; nothing is trained here.
         scaling: What scores are multiplied by; None for one over the root of the width.
-        **kwargs: Not used.
+        **kwargs: What else a model tells its attention.
 
     Returns:
         What was found, ``[rows, new, heads, width]``, and no weights.
+
+    Raises:
+        ModelError: The model adds something to its scores.
     """
+    added = [name for name in ADDED if kwargs.get(name) is not None]
+    if added:
+        raise ModelError(
+            f"model: its attention takes {', '.join(added)}, which a shared prefix leaves no way "
+            "to add.",
+            hint="Load it with attn_implementation='eager'.",
+        )
     call = _CALL.get()
     index = cast(int, module.layer_idx)
     call.layers.add(index)

@@ -123,3 +123,9 @@ def test_other_attention_than_plain_is_left_alone() -> None:
     model = tiny_network()
     model.set_attn_implementation("eager")
     assert not can_share(model)
+
+
+def test_a_model_that_adds_to_its_scores_is_refused() -> None:
+    some = torch.zeros(1, 1, 1, 4)
+    with pytest.raises(ModelError, match="position_bias"):
+        shared_attention._attention(torch.nn.Identity(), some, some, some, None, position_bias=some)
