@@ -222,7 +222,7 @@ def _show_one(found: Trace, facts: Iterable[tuple[str, str]], json: bool) -> Non
 def _averaged(job: TraceJob, folder: Path, json: bool) -> None:
     from memedit.bake import Editable
     from memedit.evaluate.tracing.averages import averages
-    from memedit.evaluate.tracing.reports import write_averages
+    from memedit.evaluate.tracing.reports import numbers, write_averages
     from memedit.evaluate.tracing.running import run
 
     with job.model.engine.using(None):
@@ -233,7 +233,7 @@ def _averaged(job: TraceJob, folder: Path, json: bool) -> None:
     came = averages(traces, job.seed)
     facts = _facts(job, found, came)
     if json:
-        as_json({"facts": dict(facts), "averages": came})
+        as_json({"facts": dict(facts), "averages": numbers(came)})
     else:
         table(["what", "value"], facts)
         _show_averages(came)

@@ -67,3 +67,18 @@ def test_what_is_kept_is_read_back():
     for part in KINDS:
         np.testing.assert_allclose(back.effects(part), one.effects(part), atol=1e-6)
     assert to_dict(back) == to_dict(one)
+
+
+def test_what_was_not_tried_is_null_in_the_numbers():
+    from memedit.evaluate.tracing.drawing import average_maps, curve_plots, map_plots
+    from memedit.evaluate.tracing.reports import numbers
+
+    one = made()
+    for values in one.restored.values():
+        values[:, 1::2] = np.nan
+    came = averages([one, one])
+    curve = numbers(came)["effects"]["attn_out"]["last token"]
+    assert curve["values"][4] == pytest.approx(0.25) and curve["values"][1] is None
+    json.dumps(numbers(came), allow_nan=False)
+    pytest.importorskip("matplotlib")
+    assert len(map_plots(average_maps(came), "x")) == len(curve_plots(came)) == 3

@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Sequence
+from math import isnan
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from markupsafe import Markup
 
 from memedit.errors import TraceError
@@ -54,8 +54,14 @@ def write_averages(
     folder: Path, title: str, came: Averages, window: int, facts: Facts
 ) -> list[Path]:
     """The same of many prompts, with curves and the published shape's claims."""
-    numbers = dataclasses.asdict(came)
-    return _write(folder, title, facts, window, average_maps(came), numbers, came)
+    return _write(folder, title, facts, window, average_maps(came), numbers(came), came)
+
+
+def numbers(came: Averages) -> dict[str, Any]:
+    """Averages as JSON knows them: null for what was not tried."""
+    found = _known(dataclasses.asdict(came))
+    assert isinstance(found, dict)
+    return found
 
 
 def _write(
@@ -64,13 +70,13 @@ def _write(
     facts: Facts,
     window: int,
     maps: Sequence[HeatMap],
-    numbers: dict[str, Any],
+    kept: dict[str, Any],
     came: Averages | None,
 ) -> list[Path]:
     paths = [folder / f"trace.{kind}" for kind in ("html", "png", "json")]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(numbers, ensure_ascii=False, indent=1, default=_plain)
+        text = json.dumps(kept, ensure_ascii=False, indent=1, allow_nan=False)
         write_atomically(paths[2], [text.encode(errors="surrogatepass")])
         require_matplotlib()
         page = page_template("trace.html.j2").render(
@@ -92,5 +98,9 @@ def _write(
     return paths
 
 
-def _plain(value: Any) -> Any:
-    return value.tolist() if isinstance(value, np.ndarray) else str(value)
+def _known(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _known(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_known(item) for item in value]
+    return None if isinstance(value, float) and isnan(value) else value
