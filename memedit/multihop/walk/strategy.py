@@ -182,11 +182,12 @@ class Walk:
             if not some:
                 continue
             row, *others = (int(i) for i in np.argsort(-values, kind="stable")[:2])
-            margin = float(values[row] - values[others[0]]) if others else np.inf
+            possible = bool(others) and np.isfinite(values[others[0]])
+            margin = float(values[row] - values[others[0]]) if possible else np.inf
             ranked = Ranked(some[row], float(values[row]), place, margin=margin)
             other = best.setdefault(entity.question, ranked)
             if other is not ranked:
-                apart = abs(other.score - ranked.score)
+                apart = abs(other.score - ranked.score) if other.score != ranked.score else 0.0
                 better = max(other, ranked, key=lambda one: one.score)
                 best[entity.question] = replace(better, margin=min(better.margin, apart))
         return best
