@@ -44,9 +44,12 @@ class HarmonicMean(Metric):
     parts: tuple[Mean, ...]
 
     def row(self, view: View) -> list[float]:
-        """``[observations, mean, weight, mean, weight, ...]``, one pair for each part."""
+        """``[observations, mean, weight, mean, weight, ...]``, one pair for each part.
+
+        A case counts where every part observes it: other data sets have some of the parts too.
+        """
         rows = [part.row(view) for part in self.parts]
-        return [sum(row[0] for row in rows), *(x for row in rows for x in row[1:])]
+        return [min(row[0] for row in rows), *(x for row in rows for x in row[1:])]
 
     def combine(self, sums: FloatArray) -> FloatArray:
         """The k parts' ``k / (1/m₁ + … + 1/mₖ)``; NaN where a part has no observation."""
