@@ -45,6 +45,16 @@ def test_a_hop_between_two_edits_is_asked_of_the_base_model(walk):
     assert [hop.tentative for hop in chain.hops] == [None, "Samoa", None]
 
 
+def test_a_question_that_is_decided_narrowly_asks_the_base_model_no_more(walk, planner):
+    walking = walk(AUTHOR, HEAD)
+    other = "Who is the author of Misery?"
+    planner.noise = 0.0
+    apart = walking.answer_many([MONARCH, other])
+    planner.noise = float("inf")
+    assert walking.answer_many([MONARCH, other]) == apart
+    assert walking.ask.asked == ["What is the citizenship of Richard Dawkins?"] * 2
+
+
 def test_a_chain_may_begin_at_a_name_that_no_edit_is_about(walk):
     question = "Who is the monarch of the citizenship of the author of Emma?"
     [chain] = walk(HEAD).answer_many([question])

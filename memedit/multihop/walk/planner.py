@@ -255,8 +255,8 @@ class Planner:
 
     def unfit(self, path: Sequence[Words]) -> float:
         """See :class:`~memedit.multihop.walk.ranking.Ranker`."""
-        kinds = [self.kinds(words) for words in path]
-        return UNFIT * sum(not fits(one[1], after[0]) for one, after in itertools.pairwise(kinds))
+        pairs = itertools.pairwise(path)
+        return UNFIT * sum(not fits(self.kinds(a)[1], self.kinds(b)[0]) for a, b in pairs)
 
     def kinds(self, words: Words) -> tuple[Kinds, Kinds]:
         """What kinds of thing have a relation and what it leads to, by the known one it is like.

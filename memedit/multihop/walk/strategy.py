@@ -72,6 +72,19 @@ class Ranked:
     margin: float = np.inf
 
 
+@dataclass(frozen=True)
+class Considered:
+    """A question, as it was read.
+
+    Attributes:
+        read: The names in it that a chain may begin at, each with what the question asks of it.
+        best: The best trail; None where there is none at all.
+    """
+
+    read: tuple[tuple[Entity, Asked], ...]
+    best: Ranked | None
+
+
 class Walk:
     """Answers questions by paths over the live edits.
 
@@ -99,24 +112,27 @@ class Walk:
     def answer_many(self, questions: Sequence[str]) -> list[Chain]:
         """See :class:`~memedit.multihop.hops.Strategy`.
 
-        A question that was decided narrowly is walked again, alone, so that its chain does not
+        A question that was decided narrowly is considered again, alone, so that its chain does not
         depend on what was asked beside it.
         """
-        chains, narrow = self._walked(questions)
-        for i in narrow if len(questions) > 1 else ():
-            [chains[i]], _ = self._walked([questions[i]])
-        return chains
+        found = self._considered(questions)
+        for i, one in enumerate(found if len(questions) > 1 else ()):
+            if one.best is not None and one.best.margin < self.ranker.noise:
+                [found[i]] = self._considered([questions[i]])
+        chains = {i: self._chain(one.best) for i, one in enumerate(found)}
+        chains |= self._resolved(found, chains)
+        return list((chains | self._compared(questions)).values())
 
-    def _walked(self, questions: Sequence[str]) -> tuple[list[Chain], list[int]]:
-        """The chains, and which of them were decided narrowly."""
+    def _considered(self, questions: Sequence[str]) -> list[Considered]:
+        """Every question with the best of its trails, beside what else it may ask for."""
         entities = [e for i, question in enumerate(questions) for e in self._entities(i, question)]
         asked = self.ranker.read([entity.masked for entity in entities]) if entities else []
         best = self._likely(asked, self._best(entities, asked))
         best = self._beside_rivals(entities, asked, best)
-        chains = {i: self._chain(best.get(i)) for i in range(len(questions))}
-        chains |= self._resolved(entities, asked, chains)
-        narrow = [i for i, ranked in best.items() if ranked.margin < self.ranker.noise]
-        return list((chains | self._compared(questions)).values()), narrow
+        read: list[list[tuple[Entity, Asked]]] = [[] for _ in questions]
+        for entity, plan in zip(entities, asked, strict=True):
+            read[entity.question].append((entity, plan))
+        return [Considered(tuple(some), best.get(i)) for i, some in enumerate(read)]
 
     def _compared(self, questions: Sequence[str]) -> dict[int, Chain]:
         """The chains of questions that compare or count, which no path answers."""
@@ -289,20 +305,23 @@ class Walk:
     # -- beyond the edits ------------------------------------------------------------------------
 
     def _resolved(
-        self, entities: Sequence[Entity], asked: Sequence[Asked], chains: dict[int, Chain]
+        self, considered: Sequence[Considered], chains: dict[int, Chain]
     ) -> dict[int, Chain]:
         """The chains of questions for which no trail was found, their plans followed."""
-        starts: dict[int, Start] = {}
-        for entity, plan in zip(entities, asked, strict=True):
-            i = entity.question
-            if self.ask is None or not isinstance(plan, Plan):
-                continue
-            if chains[i].answer is None and i not in starts and self._may_meet(entity, plan):
-                starts[i] = Start(plan, entity.mention.name, entity.start)
-        if not starts or self.ask is None:
+        if self.ask is None:
             return {}
+        open_ = {i: one for i, one in enumerate(considered) if chains[i].answer is None}
+        found = {i: self._planned(one) for i, one in open_.items()}
+        starts = {i: start for i, start in found.items() if start is not None}
         resolver = Resolver(self.graph, self.ask, self.day)
         return dict(zip(starts, resolver.chains(list(starts.values())), strict=True))
+
+    def _planned(self, considered: Considered) -> Start | None:
+        """Where a plan begins that is worth following; None where there is none."""
+        for entity, plan in considered.read:
+            if isinstance(plan, Plan) and self._may_meet(entity, plan):
+                return Start(plan, entity.mention.name, entity.start)
+        return None
 
     def _may_meet(self, entity: Entity, plan: Plan) -> bool:
         """Whether a plan of several hops has one that some live edit's relation fits."""
