@@ -10,10 +10,11 @@ from product import Setting, base_model, edited
 from record import Figure, share
 from speed import namer
 
-from memedit import Edit, EditedModel
+from memedit import Edit
+from memedit.composer import retrieved
 from memedit.models.local import LocalChatModel
 from memedit.multihop.hops import Chain
-from memedit.multihop.mello import Limits, Mello, Retrieved, Run
+from memedit.multihop.mello import Limits, Mello, Run
 
 QUESTIONS = 64
 ALONE = 16  # of them asked one at a time too
@@ -38,7 +39,9 @@ def throughput(setting: Setting) -> list[Figure]:
     model = base_model()
     assert isinstance(model, LocalChatModel)
     with edited(edits, **setting.product) as product:
-        mello = Mello(model, Looking(product), limits=LIMITS)
+        mello = Mello(
+            model, lambda asked: retrieved(product.route_many(list(asked))), limits=LIMITS
+        )
         mello.run(questions[:1])  # what is loaded on first use
         started = time.perf_counter()
         together = mello.run(questions)
@@ -57,25 +60,6 @@ def throughput(setting: Setting) -> list[Figure]:
             [_told(a.chains[0]) == _told(b) for a, b in zip(alone, together.chains, strict=False)],
         ),
     ]
-
-
-class Looking:
-    """The product's scope decision as the look-up of sub-questions.
-
-    Args:
-        product: Decides which edit a sub-question falls under.
-    """
-
-    def __init__(self, product: EditedModel) -> None:
-        self.product = product
-
-    def __call__(self, sub_questions: Sequence[str]) -> list[Retrieved | None]:
-        """The surest edit in scope of each, or None."""
-        decisions = self.product.route_many(list(sub_questions))
-        return [
-            Retrieved.of_edit(decision.edits[0], decision.probability) if decision.edits else None
-            for decision in decisions
-        ]
 
 
 def one_at_a_time(mello: Mello, questions: Sequence[str]) -> tuple[list[Run], float]:

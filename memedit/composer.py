@@ -62,10 +62,15 @@ class Conversing:
         )
 
     def _looked_up(self, day: dt.date, sub_questions: Sequence[str]) -> list[Retrieved | None]:
-        return [
-            Retrieved.of_edit(decision.edits[0], decision.probability) if decision.edits else None
-            for decision in self.decide(sub_questions, day)
-        ]
+        return retrieved(self.decide(sub_questions, day))
+
+
+def retrieved(decisions: Iterable[Decision]) -> list[Retrieved | None]:
+    """What scope's decisions about sub-questions tell the protocol: the surest edit, or None."""
+    return [
+        Retrieved.of_edit(decision.edits[0], decision.probability) if decision.edits else None
+        for decision in decisions
+    ]
 
 
 def _noted(walk: Walk, questions: Sequence[str]) -> list[list[str]]:

@@ -51,9 +51,3 @@ def test_questions_are_about_the_edits_subjects():
     edits, questions = mello.composed(9)
     assert len({edit.subject for edit in edits}) == 9
     assert all(e.subject in q and q != e.asked for e, q in zip(edits, questions, strict=True))
-
-
-def test_nothing_in_scope_is_nothing_found():
-    edits, _ = mello.composed(2)
-    none, some = mello.Looking(Product(edits))(["a", "b"])
-    assert none is None and (some.edit, some.score) == (edits[0], 0.8)

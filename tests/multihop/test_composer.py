@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from memedit.composer import Composer
+from memedit.composer import Composer, retrieved
 from memedit.multihop.decision import ChainDecision
 from memedit.scope.decision import Decision
 from memedit.scope.names import NameIndex
@@ -113,3 +113,10 @@ def test_what_is_dropped_no_longer_leads_on(composer):
     made.drop("citizen")
     [decision] = made.settle([base(QUESTION)], None)
     assert not (isinstance(decision, ChainDecision) and decision.chain.answer == "Samoa")
+
+
+def test_what_scope_finds_for_a_sub_question_is_its_surest_edit_or_nothing():
+    found = Decision("counterfactual", (AUTHOR, CITIZEN), 0.8, 0.5, ())
+    nothing, something = retrieved([base("Who?"), found])
+    assert nothing is None
+    assert (something.edit, something.answer, something.score) == (AUTHOR, "Richard Dawkins", 0.8)
