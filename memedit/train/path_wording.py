@@ -34,7 +34,7 @@ from memedit.train.checkpoint import Checkpoint
 from memedit.train.compositions import Part
 from memedit.train.loop import Progress, Watch, run
 from memedit.train.matching import embedded, trainable
-from memedit.train.planning import SAME, Drawing, drawn_for
+from memedit.train.planning import SAME, ReaderSettings, drawn_for
 from memedit.train.plans import Family, Planned
 
 if TYPE_CHECKING:
@@ -51,18 +51,14 @@ _BACK = 0.3  # what finding the question of a path counts beside finding the pat
 Path = tuple[str, ...]  # relations in the order they are walked
 
 
-class WordingSettings(Drawing):
+class WordingSettings(ReaderSettings):
     """How it is fitted; what the shipped one was fitted with stands in decomposer.json.
 
     Args:
-        rank: The rank of each pair of LoRA matrices.
-        alpha: LoRA's scale is alpha / rank.
         temperature: Cosines are divided by it.
         wrong: Wrong paths beside each question's own.
     """
 
-    rank: int = Field(16, ge=1)
-    alpha: float = Field(32.0, gt=0)
     temperature: float = Field(0.05, gt=0)
     learning_rate: float = Field(8e-4, gt=0)
     steps: int = Field(1000, ge=1)

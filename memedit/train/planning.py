@@ -45,31 +45,31 @@ _ROUND = 8  # lengths are padded to a multiple: every new shape is compiled anew
 _READ = 64  # questions that are read together where nothing is learnt
 
 
-class Drawing(LoopSettings):
-    """How many questions of each sort a step has.
+class ReaderSettings(LoopSettings):
+    """What both readers are fitted with, and how many questions of each sort a step has.
 
     Args:
         chains: Questions of MQuAKE, some of them around a composition.
         exchanged: Questions of MQuAKE with another end.
         composed: Compositions.
+        rank: The rank of each pair of LoRA matrices.
+        alpha: LoRA's scale is alpha / rank.
     """
 
     chains: int = Field(10, ge=1)
     exchanged: int = Field(5, ge=0)
     composed: int = Field(14, ge=0)
+    rank: int = Field(16, ge=1)
+    alpha: float = Field(32.0, gt=0)
 
 
-class PlanSettings(Drawing):
+class PlanSettings(ReaderSettings):
     """How the reader is fitted; what the shipped one was fitted with stands in decomposer.json.
 
     Args:
-        rank: The rank of each pair of LoRA matrices.
-        alpha: LoRA's scale is alpha / rank.
         decay: Weight decay.
     """
 
-    rank: int = Field(16, ge=1)
-    alpha: float = Field(32.0, gt=0)
     learning_rate: float = Field(1e-3, gt=0)
     decay: float = Field(0.02, ge=0)
     steps: int = Field(3000, ge=1)
@@ -198,7 +198,7 @@ def fit(
 
 
 def drawn_for(
-    family: Family, parts: Sequence[Part], settings: Drawing, rng: random.Random
+    family: Family, parts: Sequence[Part], settings: ReaderSettings, rng: random.Random
 ) -> list[Planned]:
     """The questions of one step; a chain that has many is drawn more often, but not as often.
 
