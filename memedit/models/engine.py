@@ -172,6 +172,8 @@ class LocalEngine:
     def read_prefix(self, ids: Sequence[int], *, adapter: str | None = None) -> Prefix | None:
         """What many prompts begin with, read once for all calls of :meth:`generate`.
 
+        A prompt that goes on from an earlier one is not read again as far as both agree.
+
         Args:
             ids: Its token ids.
             adapter: The adapter that the calls will use.
@@ -182,7 +184,7 @@ class LocalEngine:
         if len(ids) < LEAST_PREFIX or not keeps_everything(self.model):
             return None
         with self.using(adapter) as model:
-            return read_prefix(model, ids, adapter)
+            return read_prefix(model, ids, adapter, calls=True)
 
     def _share(self) -> tuple[int, int]:
         return _CPU_SHARE if self.model.device.type == "cpu" else _ACCELERATOR_SHARE

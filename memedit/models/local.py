@@ -206,8 +206,9 @@ class LocalChatModel(BaseChatModel):
     def read_prefix(self, messages: Sequence[BaseMessage]) -> Prefix | None:
         """What many conversations begin with, read once for all calls of :meth:`generate_many`.
 
-        It belongs to the weights and the adapter of this moment: make it for a batch of calls, and
-        do not keep it.
+        Calls with it keep what they have read of a conversation for its next turn. It belongs to
+        the weights and the adapter of this moment: make it for a batch of calls, and do not keep
+        it.
 
         Args:
             messages: The messages they begin with, an AI message last.

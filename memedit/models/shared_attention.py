@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
@@ -20,6 +20,7 @@ import torch
 from transformers import AttentionInterface, DynamicCache
 
 from memedit.errors import ModelError
+from memedit.models.branches import Branches, put, taken
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -49,15 +50,44 @@ class SharedRows:
     Attributes:
         model: The model, held by the caller for the time.
         prefix: The keys and values of the prefix, of one row; they are not changed.
-        own: Those of each row since.
+        branches: What earlier rows read beyond it; None where nothing is kept.
+        own: The keys and values of each row since the prefix.
     """
 
     model: PreTrainedModel
     prefix: DynamicCache
+    branches: Branches | None = None
     own: DynamicCache = field(init=False)
 
     def __post_init__(self) -> None:
         self.own = DynamicCache(config=self.model.config)
+
+    def begin(self, suffixes: Sequence[Sequence[int]]) -> tuple[list[Sequence[int]], torch.Tensor]:
+        """Takes up what is kept of each row.
+
+        Args:
+            suffixes: The token ids of each row behind the prefix.
+
+        Returns:
+            What is left to read of each, and the mask of what is known, int64 ``[rows, known]``.
+        """
+        branches = self.branches or Branches()
+        known = [branches.take(ids) for ids in suffixes]
+        mask = put(self.own, known, self.model.device)
+        lengths = [len(branch.ids) if branch else 0 for branch in known]
+        return [ids[length:] for ids, length in zip(suffixes, lengths, strict=True)], mask
+
+    def end(self, row: int, mask: torch.Tensor, asked: Sequence[int], ids: Sequence[int]) -> None:
+        """A row is done; what was read of it is kept for its next turn.
+
+        Args:
+            row: Which row.
+            mask: Its mask, int64 ``[own]``.
+            asked: Its prompt's token ids behind the prefix.
+            ids: These, and of the reply those that were read.
+        """
+        if self.branches is not None:
+            self.branches.keep(taken(self.own, row, mask, asked, ids))
 
     def read(self, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
         """Reads each row's next tokens.

@@ -16,6 +16,7 @@ import torch
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
+from memedit.models.branches import Branches
 from memedit.models.decoding import Decoding
 from memedit.models.shared_attention import SharedRows, can_share
 from memedit.models.tokens import Tokens, common_prefix, padded
@@ -65,11 +66,14 @@ class Prefix:
         ids: Its token ids.
         cache: Their keys and values, of one row; None where there are no ids.
         adapter: The adapter it was read with.
+        branches: How prompts went on from it in earlier calls; they are not read again. None where
+            no call will follow.
     """
 
     ids: tuple[int, ...]
     cache: DynamicCache | None
     adapter: str | None
+    branches: Branches | None = None
 
     def begins(self, prompt: Sequence[int]) -> bool:
         """Whether ``prompt`` begins with it and goes on."""
@@ -133,14 +137,23 @@ def shared_prefix(prompts: Sequence[Sequence[int]]) -> list[int]:
 
 
 @torch.inference_mode()
-def read_prefix(model: PreTrainedModel, prefix: Sequence[int], adapter: str | None) -> Prefix:
-    """A prefix with its keys and values, read by ``model``, which has ``adapter`` on."""
+def read_prefix(
+    model: PreTrainedModel, prefix: Sequence[int], adapter: str | None, *, calls: bool = False
+) -> Prefix:
+    """A prefix with its keys and values.
+
+    Args:
+        model: The model, which has ``adapter`` on.
+        prefix: Token ids; may be empty.
+        adapter: The adapter.
+        calls: Whether prompts will go on from it in several calls, each other's continuations.
+    """
     if not prefix:
         return Prefix((), None, adapter)
     ids = torch.tensor([list(prefix)], device=model.device)
     cache = DynamicCache(config=model.config)
     cast(Any, model)(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
-    return Prefix(tuple(prefix), cache, adapter)
+    return Prefix(tuple(prefix), cache, adapter, Branches() if calls else None)
 
 
 class CopiedRows:
@@ -165,6 +178,11 @@ class CopiedRows:
             )
             self.cache.update(keys, values, i)
 
+    def begin(self, suffixes: Sequence[Sequence[int]]) -> tuple[list[Sequence[int]], torch.Tensor]:
+        """Nothing is read yet, see :meth:`memedit.models.shared_attention.SharedRows.begin`."""
+        nothing = torch.zeros(len(suffixes), 0, dtype=torch.long, device=self.model.device)
+        return list(suffixes), nothing
+
     def read(self, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
         """See :meth:`memedit.models.shared_attention.SharedRows.read`."""
         out = cast(Any, self.model)(
@@ -176,6 +194,9 @@ class CopiedRows:
             logits_to_keep=1,
         )
         return cast(torch.Tensor, out.logits[:, -1])
+
+    def end(self, row: int, mask: torch.Tensor, asked: Sequence[int], ids: Sequence[int]) -> None:
+        """A row is done; nothing of it is kept."""
 
     def keep(self, rows: torch.Tensor) -> None:
         """Goes on with these rows only, int64 ``[kept]``."""
@@ -205,20 +226,26 @@ def decode_together(
     begun = len(prefix.ids)
     batch: SharedRows | CopiedRows
     if prefix.cache is not None and shares(model, begun):
-        batch = SharedRows(model, prefix.cache)
+        batch = SharedRows(model, prefix.cache, prefix.branches)
     else:
         batch = CopiedRows(model, prefix.cache, len(rows))
-    suffixes = [row.prompt[begun:] for row in rows]
-    ids, mask = padded(suffixes, tokens.pad_id, model.device, side="left")
-    positions = (mask.cumsum(1) - 1).clamp_min(0) + begun
-    for _ in range(how.max_tokens):
+    suffixes, known = batch.begin([row.prompt[begun:] for row in rows])
+    ids, new = padded(suffixes, tokens.pad_id, model.device, side="left")
+    mask = torch.cat([known, new], dim=1)
+    positions = (mask.cumsum(1) - 1).clamp_min(0)[:, known.shape[1] :] + begun
+    for left in reversed(range(how.max_tokens)):
         best = batch.read(ids, mask, positions).float().topk(2, dim=-1)
         chosen, margins = best.indices[:, 0], best.values[:, 0] - best.values[:, 1]
         for row, token, margin in zip(live, chosen.tolist(), margins.tolist(), strict=True):
             row.ids.append(token)
             row.margin = min(row.margin, margin)
             row.stopped = bool(how.stop) and any(s in tokens.decode(row.ids) for s in how.stop)
-        going = [i for i, r in enumerate(live) if not (r.stopped or r.ids[-1] in tokens.end_ids)]
+        done = [not left or r.stopped or r.ids[-1] in tokens.end_ids for r in live]
+        for i, row in enumerate(live):
+            if done[i]:  # its last token was chosen, and never read
+                asked = row.prompt[begun:]
+                batch.end(i, mask[i], asked, [*asked, *row.ids[:-1]])
+        going = [i for i, over in enumerate(done) if not over]
         if not going:
             break
         ids, positions = chosen[:, None], positions[:, -1:] + 1
