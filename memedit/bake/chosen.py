@@ -12,6 +12,7 @@ stream a module adds to, and what it adds.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -58,25 +59,28 @@ def similarities(model: Editable, prepared: Prepared, of: Similarity) -> Tensor:
     return torch.stack(found, dim=1)
 
 
-def choose(cosines: Tensor, top: int, boundary: int = 0) -> list[tuple[int, ...]]:
+def choose(cosines: Tensor, top: int, among: Sequence[int]) -> list[tuple[int, ...]]:
     """Each edit's ``top`` layers with the cosines nearest zero, ascending.
 
     Args:
         cosines: ``[edits, layers]``, see :func:`similarities`.
         top: How many.
-        boundary: So many of the first and of the last layers are never chosen. The paper has no
-            such rule.
+        among: The layers there are to choose from, ascending. In the paper these are all.
 
     Raises:
-        BakeError: There are not as many layers.
+        BakeError: There are not as many layers, or the model has not all of them.
     """
     layers = cosines.shape[1]
-    if layers - 2 * boundary < top:
+    beyond = [layer for layer in among if layer >= layers]
+    if beyond:
         raise BakeError(
-            f"top: {top} layers are to be chosen of {max(0, layers - 2 * boundary)} (the model has "
-            f"{layers}, boundary is {boundary}).",
-            hint="Lower top or boundary.",
+            f"among: the model has no layer {beyond[0]}, it has {layers}.",
+            hint=f"Give layers from 0 to {layers - 1}.",
         )
-    inner = cosines[:, boundary : layers - boundary].abs()
-    order = inner.argsort(dim=1, stable=True)[:, :top] + boundary
-    return [tuple(sorted(row)) for row in order.tolist()]
+    if len(among) < top:
+        raise BakeError(
+            f"top: {top} layers are to be chosen of {len(among)} (the model has {layers}).",
+            hint="Lower top or boundary, or give more layers in among.",
+        )
+    order = cosines[:, list(among)].abs().argsort(dim=1, stable=True)[:, :top]
+    return [tuple(sorted(among[i] for i in row)) for row in order.tolist()]

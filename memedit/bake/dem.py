@@ -25,7 +25,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
-from pydantic import Field, model_validator
+from pydantic import Field, NonNegativeInt, model_validator
 from torch import Tensor
 
 from memedit.bake.chosen import Similarity, choose, similarities
@@ -55,7 +55,9 @@ class Settings(MemitSettings):
         dynamic: Whether each edit chooses its layers.
         top: How many it chooses (the paper's k).
         similarity: What they are chosen by; see :func:`~memedit.bake.chosen.similarities`.
-        boundary: So many of the first and of the last layers are never chosen. Not the paper's.
+        among: The layers they choose from, ascending; all where None. Not the paper's.
+        boundary: So many of the first and of the last layers are never chosen where ``among`` does
+            not say which may be. Not the paper's either.
         mlp: Whether MLPs are changed.
         attention: Whether attentions are changed.
         token: Where vectors are added and keys are read: at the prompt's last token or at the
@@ -69,6 +71,7 @@ class Settings(MemitSettings):
     dynamic: bool = True
     top: int = Field(3, ge=1)
     similarity: Similarity = "block"
+    among: tuple[NonNegativeInt, ...] | None = None
     boundary: int = Field(0, ge=0)
     mlp: bool = True
     attention: bool = True
@@ -87,9 +90,13 @@ class Settings(MemitSettings):
         """What is changed in a layer, in order."""
         return tuple(module for module, on in ((ATTENTION, self.attention), (MLP, self.mlp)) if on)
 
+    def open_layers(self, count: int) -> Sequence[int]:
+        """The layers that edits choose from in a model of ``count``."""
+        return self.among or range(self.boundary, count - self.boundary)
+
     def may_change(self, blocks: Blocks) -> list[str]:
         """Paths of the weights that edits may change in a model."""
-        layers = range(len(blocks)) if self.dynamic else self.layers
+        layers = self.open_layers(len(blocks)) if self.dynamic else self.layers
         return [module.path(blocks, layer) for layer in layers for module in self.modules]
 
 
@@ -159,7 +166,7 @@ def compute(
         prepared = prepared.at_last()
     cosines = similarities(model, prepared, settings.similarity)
     layers = (
-        choose(cosines, settings.top, settings.boundary)
+        choose(cosines, settings.top, settings.open_layers(len(model.blocks)))
         if settings.dynamic
         else [settings.layers] * len(edits)
     )

@@ -42,10 +42,22 @@ def _compute(model, edits=EDITS, **changes):
 
 def test_the_layers_nearest_zero_are_chosen():
     cosines = torch.tensor([[0.0, 0.9, -0.2, 0.5, 0.1], [0.9, 0.8, -0.9, 0.1, 0.2]])
-    assert choose(cosines, 3) == [(0, 2, 4), (1, 3, 4)]
-    assert choose(cosines, 2, boundary=1) == [(2, 3), (1, 3)]
+    assert choose(cosines, 3, range(5)) == [(0, 2, 4), (1, 3, 4)]
+    assert choose(cosines, 2, [1, 2, 3]) == [(2, 3), (1, 3)]
     with pytest.raises(BakeError, match="top: 4 layers are to be chosen of 3"):
-        choose(cosines, 4, boundary=1)
+        choose(cosines, 4, [1, 2, 3])
+    with pytest.raises(BakeError, match="among: the model has no layer 7"):
+        choose(cosines, 1, [1, 7])
+
+
+def test_layers_are_chosen_among_those_that_are_given_or_behind_the_boundary():
+    assert list(DEM.open_layers(5)) == [0, 1, 2, 3, 4]
+    assert list(Settings(**DEM.model_dump() | {"boundary": 2}).open_layers(5)) == [2]
+    some = Settings(**DEM.model_dump() | {"boundary": 2, "among": (0, 1)})
+    assert list(some.open_layers(5)) == [0, 1]
+    delta = _compute(editable("llama"), among=(0, 1))
+    chosen = {layer for edit in delta.figures["edits"].values() for layer in edit["layers"]}
+    assert chosen == {0, 1}
 
 
 @pytest.mark.parametrize("family", ["llama", "gpt2"])
