@@ -66,6 +66,9 @@ class Settings(MemitSettings):
             output as a whole (``stream``), as in MEMIT.
         divide: What a residual is divided by: the square root of the number of layers that remain
             (PMET) or the number itself (MEMIT). Of the stream, modules count instead of layers.
+        hold: Whether the edits that did not choose a layer are to give there what they gave
+            before: keys with a residual of zero beside those that chose it. The paper has one edit
+            at a time.
     """
 
     dynamic: bool = True
@@ -78,6 +81,7 @@ class Settings(MemitSettings):
     token: Literal["last", "subject"] = "last"
     residual: Literal["module", "stream"] = "module"
     divide: Literal["root", "count"] = "root"
+    hold: bool = False
 
     @model_validator(mode="after")
     def _check_modules(self) -> Settings:
@@ -272,7 +276,7 @@ def _write(
     with model.scratch():
         for done, layer in enumerate(used):
             members = [i for i in everyone if layer in aim.layers[i]]
-            some = prepared.only(*members)
+            some = prepared if settings.hold else prepared.only(*members)
             for place, module in enumerate(settings.modules):
                 path = module.path(model.blocks, layer)
                 device = model.weight(path).device
@@ -284,9 +288,10 @@ def _write(
                 missing = _missing(model, prepared, aim, members, part) / share[:, None]
                 site = Site(layer, module.key)
                 keys = some.read(model, [site])[site].T.to(device)
-                factors[path] = LowRank.of(
-                    missing.T.to(device), solves[module](layer, keys)
-                ).smaller()
+                solved = solves[module](layer, keys)
+                if settings.hold:  # what the others lack here is zero
+                    solved = solved[members]
+                factors[path] = LowRank.of(missing.T.to(device), solved).smaller()
                 model.try_on(path, factors[path])
             watch("layers", done + 1, len(used))
         left = lacking()

@@ -98,6 +98,21 @@ def test_edits_with_other_layers_share_those_in_common(monkeypatch):
     assert not ranks
 
 
+def test_edits_that_did_not_choose_a_layer_are_held_there(monkeypatch):
+    model = editable()
+    own = {"messi": (0, 1), "greece": (0, 2), "first": (1, 2)}
+    monkeypatch.setattr("memedit.bake.dem.choose", lambda *_: [own[edit.id] for edit in EDITS])
+    path, site = model.blocks.attn_out_path(0), Site(0, "attn_in")
+    keys = prepare(model, EDITS, PREFIXES, seed=0).at_last().read(model, [site])[site]
+    moved = {}
+    for hold in (False, True):
+        change = _compute(model, hold=hold, moment_weight=1e-4).factors[path]
+        assert change.rank == 2
+        moved[hold] = (change.dense().double() @ keys.T).norm(dim=0)
+    assert moved[True][2] < 0.05 * moved[False][2]  # "first" did not choose layer 0
+    assert torch.allclose(moved[True][:2], moved[False][:2], rtol=0.1)
+
+
 # -- what is written -----------------------------------------------------------------------------
 
 
