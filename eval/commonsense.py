@@ -4,7 +4,8 @@ CKEBench on the embedded model, every edit live at once, asked to go on from the
 stand. Only events of the dev side are reported (:mod:`memedit.train.split`); settings were tried on
 others. Each section is one way to make the edits; what it answered is kept in a folder, from which
 the section ``tests`` compares them in pairs. Which layers DEM chooses stands in the report's
-``layers``, by relation.
+``layers``, by relation, and in the picture beside it; the section ``choice`` has them for many more
+events, which it does not edit.
 """
 
 from __future__ import annotations
@@ -19,12 +20,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import record
 import torch
 from frontier import changed
-from record import Figure
+from record import Figure, share
 
 from memedit.bake import Moments, get_method, load_settings, refusals
+from memedit.bake.chosen import Similarity, choose, similarities
+from memedit.bake.contexts import prepare
 from memedit.baking.weights import editable_of
 from memedit.evaluate.answering import Answerer
 from memedit.evaluate.cases import Case, Malformed
@@ -37,6 +41,7 @@ from memedit.evaluate.methods import make_method
 from memedit.evaluate.metrics import figures
 from memedit.evaluate.outcome import Outcome
 from memedit.evaluate.suite import load_suite
+from memedit.evaluate.tracing.drawing import HeatMap, png
 from memedit.models.load import load_local_model
 from memedit.train.split import is_dev
 
@@ -69,7 +74,10 @@ SHOWN = (
 # What is tested in pairs, DEM against each of the others.
 TESTED = ("reliability", "generalization", "tf.specificity", "reasoning", "commonsense.score",
           "similarity.reasoning", "answers.repetition")  # fmt: skip
-TESTS = "tests"
+TESTS, CHOICE = "tests", "choice"
+CHOSEN = 500  # events whose layers are chosen
+BOUNDARY = 2  # of the first layers, and of the last
+SIMILARITIES: tuple[Similarity, ...] = ("block", "mlp", "attention")
 
 
 @dataclass(frozen=True)
@@ -104,6 +112,7 @@ class Benchmark:
         read = [case for case in load_dataset("ckebench", data) if not isinstance(case, Malformed)]
         dev = [case for case in read if is_dev("ckebench", case.id, case.edits[0])]
         random.Random(SEED).shuffle(dev)
+        self.dev: Sequence[Case] = dev
         self.cases: Sequence[Case] = dev[:edits]
         self.suite = load_suite("ckebench").model_copy(update={"at_most": AT_MOST})
         self.layers: dict[str, Any] = {}
@@ -123,6 +132,8 @@ class Benchmark:
         """The figures of one way to make the edits."""
         if name == TESTS:
             return self.tests()
+        if name == CHOICE:
+            return self.choice()
         method, update = WAYS[name]
         found = self._in_weights(name, method, update) if _has_settings(method) else None
         outcomes = self._beside(method) if found is None else found
@@ -144,6 +155,39 @@ class Benchmark:
             for d in compare(dem, self._kept(name), base=base, names=TESTED, seed=SEED):
                 what = f"dem less {name}: {d.name} ({d.test}, p {d.p_adjusted:.4f})"
                 found.append(Bounded(what, d.difference, d.n, low=d.low, high=d.high))
+        return found
+
+    def choice(self) -> list[Figure]:
+        """The layers that DEM's rule chooses by each reading of it, and how often the outermost."""
+        cases = self.dev[:CHOSEN]
+        found: list[Figure] = []
+        with self.chat.engine.using(None):
+            model = editable_of(self.chat.engine)
+            settings = load_settings("dem", model.network)
+            count = len(model.blocks)
+            ends = {*range(BOUNDARY), *range(count - BOUNDARY, count)}
+            prepared = prepare(
+                model, [case.edits[0] for case in cases], settings.prefixes, seed=SEED
+            )
+            for of in SIMILARITIES:
+                cosines = similarities(model, prepared, of)
+                for apart in (False, True):
+                    among = [i for i in range(count) if not (apart and i in ends)]
+                    layers = choose(cosines, settings.top, among)
+                    name = f"{of}{', inner layers' if apart else ''}"
+                    own = {
+                        case.edits[0].id: {"layers": chosen}
+                        for case, chosen in zip(cases, layers, strict=True)
+                    }
+                    self.layers[name] = self._by_relation(own, count, cases)
+                    sets = f"choice by cosines of {name}: sets of layers that are chosen"
+                    found.append(Figure(sets, len(set(layers))))
+                    if not apart:
+                        outer = [not ends.isdisjoint(chosen) for chosen in layers]
+                        what = (
+                            f"choice by cosines of {name}: events with one of the outermost layers"
+                        )
+                        found.append(share(what, outer))
         return found
 
     # -- internal --------------------------------------------------------------------------------
@@ -169,7 +213,7 @@ class Benchmark:
                 model.revert(delta.id)
         chosen = {i: f for i, f in delta.figures.get("edits", {}).items() if "layers" in f}
         if chosen:
-            self.layers[name] = self._by_relation(chosen, len(model.blocks))
+            self.layers[name] = self._by_relation(chosen, len(model.blocks), self.cases)
         return outcomes
 
     def _beside(self, method: str) -> list[Outcome]:
@@ -199,10 +243,12 @@ class Benchmark:
         }
         return [told.get(w.case.id) or failed(w, refused[w.case.edits[0].id]) for w in planned]
 
-    def _by_relation(self, chosen: Mapping[str, Any], layers: int) -> dict[str, Any]:
+    def _by_relation(
+        self, chosen: Mapping[str, Any], layers: int, cases: Sequence[Case]
+    ) -> dict[str, Any]:
         """How many edits of each relation, and of all, choose each layer."""
         counts: dict[str, Counter[int]] = {}
-        for case in self.cases:
+        for case in cases:
             own = chosen.get(case.edits[0].id)
             for relation in (case.relation, "all") if own else ():
                 counts.setdefault(relation, Counter()).update(own["layers"])
@@ -251,9 +297,22 @@ def layer_table(layers: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def layer_maps(layers: Mapping[str, Any]) -> list[HeatMap]:
+    """The layers chosen in each relation as heat maps, one for each way to choose."""
+    maps = []
+    for name, relations in sorted(layers.items()):
+        order = sorted(relations, key=lambda relation: -relations[relation]["edits"])
+        shares = [
+            np.array(relations[relation]["chosen"]) / relations[relation]["edits"]
+            for relation in order
+        ]
+        maps.append(HeatMap(name, tuple(order), np.array(shares, dtype=np.float64)))
+    return maps
+
+
 def main() -> None:
     """Runs the chosen sections and writes the table."""
-    names = [*WAYS, TESTS]
+    names = [*WAYS, TESTS, CHOICE]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path, help="folder of the data sets")
     parser.add_argument("--only", choices=names, nargs="+", default=names)
@@ -276,6 +335,10 @@ def main() -> None:
         report["layers"] = report.get("layers", {}) | benchmark.layers
         text = record.write(report, args.out, "Commonsense edits", whole, names)
         text += layer_table(report["layers"])
+        if maps := layer_maps(report["layers"]):
+            picture = args.out.with_name(f"{args.out.stem}-layers.png")
+            picture.write_bytes(png(maps, "Share of the edits that choose a layer", columns=2))
+            text += f"\n![The same as a heat map]({picture.name})\n"
         args.out.with_suffix(".md").write_text(text)
         print(name, "done", flush=True)
     print(text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from commonsense import WAYS, Bounded, layer_table
+from commonsense import WAYS, Bounded, layer_maps, layer_table
 
 from memedit.bake import load_settings, method_names
 from memedit.bake.dem import Settings
@@ -24,6 +24,12 @@ def test_layers_are_shown_by_relation_in_per_cent_of_the_edits():
         "| others want to | 3 | 100 | 100 | 0 |",
         "| which means | 1 | 100 | 0 | 100 |",
     ]
+
+
+def test_the_picture_has_a_row_for_each_relation_the_commonest_first():
+    [found] = layer_maps(LAYERS)
+    assert (found.title, found.rows) == ("dem", ("all", "others want to", "which means"))
+    assert found.values.tolist() == [[0, 1, 0.75, 0.25], [0, 1, 1, 0], [0, 1, 0, 1]]
 
 
 def test_an_interval_of_ones_own_is_kept():

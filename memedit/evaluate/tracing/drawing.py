@@ -111,8 +111,13 @@ def curve_plots(came: Averages) -> list[Plot]:
     return found
 
 
-def png(maps: Sequence[HeatMap], title: str) -> bytes:
-    """All maps side by side as a PNG, on white.
+def png(maps: Sequence[HeatMap], title: str, *, columns: int | None = None) -> bytes:
+    """All maps as a PNG, on white.
+
+    Args:
+        maps: The maps.
+        title: What stands above them.
+        columns: How many stand side by side; all where None.
 
     Raises:
         ReportError: matplotlib is not installed.
@@ -126,10 +131,17 @@ def png(maps: Sequence[HeatMap], title: str) -> bytes:
         warnings.filterwarnings("ignore", message=r"Glyph \d+ .* missing from font")
         matplotlib.rcdefaults()
         matplotlib.rcParams["text.parse_math"] = False  # tokens may hold dollar signs
-        size = (4.4 * len(maps), 1.3 + 0.22 * len(maps[0].rows))
-        figure = Figure(figsize=size, layout="constrained")
+        across = columns or len(maps)
+        down = -(-len(maps) // across)
+        most = max(len(one.rows) for one in maps)
+        figure = Figure(
+            figsize=(4.4 * across, 0.6 + down * (0.7 + 0.22 * most)), layout="constrained"
+        )
         figure.suptitle(title, fontsize=10)
-        for axes, one in zip(figure.subplots(1, len(maps), squeeze=False)[0], maps, strict=True):
+        places = figure.subplots(down, across, squeeze=False).ravel()
+        for axes in places[len(maps) :]:
+            axes.set_axis_off()
+        for axes, one in zip(places, maps, strict=False):
             _heat(axes, one, _ON_PAPER)
             axes.set_title(f"{one.title} (full color: {one.most:.3g})", fontsize=9)
         figure.savefig(written, format="png", dpi=150, metadata={"Software": None})
