@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from memedit.multihop.walk import Walk
+from memedit.multihop.walk.comparing import comparison_in
 from tests.multihop.conftest import DAY, WordPlanner, fact
 
 AUTHOR = fact("Misery", "author", "Richard Dawkins")
@@ -180,6 +181,24 @@ def test_a_comparison_that_edits_do_not_settle_is_declined(walk_over):
     [chain] = walk_over(*ages).answer_many(questions)
     assert (chain.answer, chain.confident) == (None, True)
     assert "compares" in chain.reason
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Is the age of Ann Lee higher than the age of Emil Ek?",
+        "Is the age of Ann Lee the same as the age of Emil Ek?",
+    ],
+)
+def test_a_comparison_with_what_no_edit_is_about_is_declined(walk_over, question):
+    [chain] = walk_over(fact("Ann Lee", "age", "40")).answer_many([question])
+    assert (chain.answer, chain.confident) == (None, True)
+    assert [hop.answer for hop in chain.hops] == ["40"]
+
+
+def test_a_choice_between_two_words_compares_nothing(graph_of):
+    graph = graph_of(fact("Ann Lee", "job", "singer"))
+    assert comparison_in("Is Ann Lee a singer or a painter?", graph, DAY) is None
 
 
 def test_what_is_decided_narrowly_is_walked_again_alone(graph_of, encoder, monkeypatch):

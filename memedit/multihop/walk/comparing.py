@@ -26,6 +26,8 @@ from memedit.text import name_key
 _SAME = re.compile(r"\b(?:the same|both|shares?|in common)\b", re.I)
 _YES_OR_NO = re.compile(r"^\W*(?:is|are|was|were|do|does|did|has|have)\b", re.I)
 _MORE = re.compile(r"\b(?:\w{2,}er|more|less|fewer|earlier|first)\b.*\b(?:than|or)\b", re.I)
+# Words between which two things stand, so that one is compared even if only one name is known.
+_BESIDE = re.compile(r"\b(?:\w{2,}er|more|less|fewer)\b.*\bthan\b|\bthe same\b.*\bas\b", re.I)
 _COUNT = re.compile(r"\bhow many\b|\bthe number of\b", re.I)
 UNLIKE = "It compares facts, and nothing tells which of them is more."
 
@@ -57,7 +59,9 @@ def comparison_in(question: str, graph: FactGraph, day: dt.date) -> Comparison |
         return None
     mentions = graph.subjects_in(question)
     edges = tuple(tuple(graph.edges_of(mention.edit_ids, day)) for mention in mentions)
-    if len({name_key(mention.name) for mention in mentions}) < 2 or not any(edges):
+    beside = not count and _YES_OR_NO.match(question) and _BESIDE.search(question)
+    names = {name_key(mention.name) for mention in mentions}
+    if len(names) < (1 if beside else 2) or not any(edges):
         return None
     named = frozenset(name_key(mention.name) for mention in graph.objects_in(question))
     return Comparison(_masked(question, mentions), edges, same, count, named)
@@ -77,7 +81,7 @@ def compared(comparison: Comparison, ranker: Ranker) -> Chain | None:
     hops = tuple(_hop(edges[0], sure) for edges in found if edges)
     if not (comparison.same or comparison.count):
         return Chain.abstention(UNLIKE, hops, confident=True)
-    if not all(found) or (comparison.count and not comparison.named):
+    if not all(found) or len(found) < 2 or (comparison.count and not comparison.named):
         return Chain.abstention("The memory knows not all that is compared.", hops, confident=True)
     answers = [name_key(hop.answer) for hop in hops]
     if comparison.count:
