@@ -69,6 +69,8 @@ class Settings(MemitSettings):
         hold: Whether the edits that did not choose a layer are to give there what they gave
             before: keys with a residual of zero beside those that chose it. The paper has one edit
             at a time.
+        attention_share: ``share`` of the attentions; the same where None. Their keys are narrower
+            than the MLPs' and more alike, so that as large a share of a residual moves much else.
     """
 
     dynamic: bool = True
@@ -82,6 +84,7 @@ class Settings(MemitSettings):
     residual: Literal["module", "stream"] = "module"
     divide: Literal["root", "count"] = "root"
     hold: bool = False
+    attention_share: float | None = Field(None, gt=0, lt=1)
 
     @model_validator(mode="after")
     def _check_modules(self) -> Settings:
@@ -251,7 +254,12 @@ def _solves(
     for module in settings.modules:
         told = partial(watch, "second moments")
         read = moments.of(model, layers, settings.moments, told, part=module.key)
-        found[module] = closed_form(read, settings.moments.ridge, settings)
+        own = settings
+        if module is ATTENTION and settings.attention_share is not None:
+            own = settings.model_copy(
+                update={"share": settings.attention_share, "moment_weight": None}
+            )
+        found[module] = closed_form(read, settings.moments.ridge, own)
     return found
 
 

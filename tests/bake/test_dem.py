@@ -113,6 +113,17 @@ def test_edits_that_did_not_choose_a_layer_are_held_there(monkeypatch):
     assert torch.allclose(moved[True][:2], moved[False][:2], rtol=0.1)
 
 
+def test_attentions_may_get_a_share_of_their_own():
+    model = editable()
+    norms = {}
+    for share in (None, 1e-3):
+        delta = _compute(model, dynamic=False, moment_weight=None, share=0.5, attention_share=share)
+        attention = model.blocks.attn_out_path(1), model.blocks.mlp_out_path(1)
+        norms[share] = [delta.factors[path].norm() for path in attention]
+    assert norms[1e-3][0] < 0.05 * norms[None][0]
+    assert norms[1e-3][1] > norms[None][1]  # what it leaves is the MLP's to bring about
+
+
 # -- what is written -----------------------------------------------------------------------------
 
 
