@@ -88,9 +88,13 @@ def _lost(staying: Sequence[Edit], routes: Routes, statuses: Mapping[str, Status
         for (edit, text), now, then in zip(
             asked, routes(texts, {}), routes(texts, statuses), strict=True
         )
-        if edit in now.edits and (then.route, then.edits) != (now.route, now.edits)
+        if edit.id in _ids(now) and (then.route, _ids(then)) != (now.route, _ids(now))
     ]
     if not lost:
         return ""
     more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
     return f"without the baked edits memory would no longer find {lost[0]}{more}"
+
+
+def _ids(decision: Decision) -> list[str]:
+    return [edit.id for edit in decision.edits]
