@@ -21,13 +21,13 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from memedit.bake.contexts import new_delta, prepare
+from memedit.bake.contexts import Prepared, new_delta, prepare
 from memedit.bake.delta import Delta
 from memedit.bake.memory import within_memory
 from memedit.bake.methods import Watch
 from memedit.bake.moments import Moments
 from memedit.bake.solve import free_leverages, null_space, weight_for, with_ridge
-from memedit.bake.spread import SpreadSettings, check_adds_up, find_goal, write
+from memedit.bake.spread import Goal, SpreadSettings, check_adds_up, find_goal, write
 from memedit.edit import Edit
 
 if TYPE_CHECKING:
@@ -80,25 +80,42 @@ def compute(
     """
     prepared = prepare(model, edits, settings.prefixes, seed=seed)
     target = within_memory(model, prepared, settings.layers, settings.target, matrices=2)
-    ridge = settings.moments.ridge
     layer = settings.layers[-1]
     check_adds_up(model, prepared.texts[0][0].ids, layer)
-    bases = moments.null_bases(
-        model,
-        settings.layers,
-        settings.moments,
-        below=settings.null_below,
-        energy=settings.null_energy or 0.0,
-        progress=partial(watch, "second moments"),
-    )
-    moment = moments.of(model, settings.layers, settings.moments)
+    _null_bases(model, settings, moments, watch)  # before the vectors, which take longest
     goal = find_goal(model, prepared, layer, ["block_out"], target, watch)
+    return compute_from(goal, model, prepared, settings, moments=moments, seed=seed, watch=watch)
+
+
+def compute_from(
+    goal: Goal,
+    model: Editable,
+    prepared: Prepared,
+    settings: Settings,
+    *,
+    moments: Moments,
+    seed: int,
+    watch: Watch,
+) -> Delta:
+    """:func:`compute` with target vectors that are there.
+
+    Args:
+        goal: What to reach at the last of the settings' layers.
+        model: The model, earlier batches on it.
+        prepared: The edits.
+        settings: Those but for the vectors.
+        moments: Second moments.
+        seed: What the edits were prepared with.
+        watch: Told of progress.
+    """
+    bases = _null_bases(model, settings, moments, watch)
+    moment = moments.of(model, settings.layers, settings.moments)
 
     def solve(layer: int, keys: Tensor) -> Tensor:
         basis = bases[layer].to(keys.device)
         penalised = None
         if settings.penalty == "moment":
-            penalised = with_ridge(moment[layer].to(keys.device), ridge)
+            penalised = with_ridge(moment[layer].to(keys.device), settings.moments.ridge)
         weight = settings.weight
         if weight is None:
             assert settings.share is not None  # the settings have one of the two
@@ -121,6 +138,19 @@ def compute(
         factors,
         {**figures, "null_space": sizes},
         state,
+    )
+
+
+def _null_bases(
+    model: Editable, settings: Settings, moments: Moments, watch: Watch
+) -> dict[int, Tensor]:
+    return moments.null_bases(
+        model,
+        settings.layers,
+        settings.moments,
+        below=settings.null_below,
+        energy=settings.null_energy or 0.0,
+        progress=partial(watch, "second moments"),
     )
 
 
