@@ -28,6 +28,7 @@ from memedit.errors import QueryError, UnknownNamespaceError
 from memedit.langchain import EditedChatModel
 from memedit.memory import EditMemory
 from memedit.memory.base import Day, as_day
+from memedit.memory.records import EditRecord, Status
 from memedit.models.load import as_chat_model
 from memedit.models.local import LocalChatModel
 from memedit.models.prompts import render
@@ -163,6 +164,9 @@ class EditedModel:
         with untouched(answering):  # whether an adapter fits is told by the base's own weights
             self.role = role or counterfactual_role(answering)
         self.counterfactual = self.role.model(answering)
+        if isinstance(self.counterfactual, LocalChatModel):
+            # What memory answers is answered as if nothing were baked: no bake can spoil it.
+            self.counterfactual = self.counterfactual.unbaked()
         self._weights = BakedWeights(self.base, memory)
         self._weights.follow()
         self._fixed_threshold = _checked_threshold(threshold, false_fire_rate)
@@ -233,6 +237,29 @@ class EditedModel:
             revision = self._revision
         seconds = (time.perf_counter() - started) / len(queries)
         return [replace(decision, revision=revision, seconds=seconds) for decision in decisions]
+
+    def routes_if(self, queries: Sequence[Query], statuses: Mapping[str, Status]) -> list[Decision]:
+        """The decisions of :meth:`route_many`, if edits had other statuses than they have.
+
+        Args:
+            queries: Questions, prompts or conversations.
+            statuses: By edit id. Nothing is written to the memory.
+
+        Raises:
+            QueryError: As for :meth:`route`.
+            UnknownEditError: There is no such edit.
+        """
+        with self._lock:
+            scope, _ = self._current()
+            known, revision = [self.memory.record(i) for i in statuses], self._revision
+            try:
+                self._take(scope, [replace(r, status=statuses[r.id]) for r in known])
+                return self.route_many(queries)
+            finally:
+                if self._revision == revision:
+                    self._take(scope, known)
+                else:  # what was taken in meanwhile may have been about these
+                    self._scope = None
 
     def prepare(
         self, messages: Sequence[BaseMessage], *, as_of: Day | None = None
@@ -351,7 +378,8 @@ class EditedModel:
                 ``"source:NAME"``, ``"subject:NAME"``, ``"relation:NAME"`` or ``"all"``.
             method: What writes them, or its name.
             **how: ``settings``, ``moments``, ``limits``, ``seed``, ``dry_run`` and ``watch`` of
-                :func:`memedit.baking.make.bake`, whose errors are those of this.
+                :func:`memedit.baking.make.bake`, whose errors are those of this. Questions from
+                other threads wait meanwhile.
 
         Returns:
             What became of every edit, and what else changed.
@@ -361,8 +389,10 @@ class EditedModel:
         from memedit.baking.select import select as selected
 
         writer = get_method(method) if isinstance(method, str) else method
-        how = {"moments": Moments(home() / "moments")} | how
-        return bake(self.memory, self.base, selected(self.memory, select), writer, **how)
+        edits = selected(self.memory, select)
+        given = {"moments": Moments(home() / "moments"), **how}
+        with self._lock:  # which is taken before the model's lock, here as everywhere
+            return bake(self.memory, self.base, edits, writer, routes=self.routes_if, **given)
 
     def unbake(self, *bakes: str) -> UnbakeReport:
         """Takes bakes out of the weights: memory answers their edits again.
@@ -477,8 +507,13 @@ class EditedModel:
             changes = self.memory.changes(self._revision)
         except UnknownNamespaceError:
             return  # nothing has been added to this namespace yet
+        self._take(scope, changes.records)
+        self._revision = changes.revision
+
+    def _take(self, scope: ScopeClassifier, records: Sequence[EditRecord]) -> None:
+        """Takes in edits that came, changed or went."""
         live = []
-        for record in changes.records:
+        for record in records:
             if record.status == "active" and record.edit is not None:
                 live.append((record.edit, record.rank))
             else:
@@ -489,10 +524,9 @@ class EditedModel:
         if self._composer:
             self._composer.put(live)
         if self._calibrator:
-            self._calibrator.update(changes.records)
+            self._calibrator.update(records)
             settled = self.memory.calibration()
             scope.thresholds = self._calibrator.calibrated(scope, settled=settled).thresholds
-        self._revision = changes.revision
 
 
 def _checked_strategy(multihop: MultiHop | bool | None) -> MultiHop | bool | None:

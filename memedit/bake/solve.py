@@ -80,7 +80,13 @@ def null_basis(moment: Tensor, *, below: float | None = None, energy: float = 0.
     return basis
 
 
-def null_space(basis: Tensor, weight: float, keys: Tensor, earlier: Tensor) -> Tensor:
+def null_space(
+    basis: Tensor,
+    weight: float,
+    keys: Tensor,
+    earlier: Tensor,
+    moment: Tensor | None = None,
+) -> Tensor:
     """AlphaEdit's update without its residuals (Fang et al. 2025, arXiv 2410.02355).
 
     ``Delta P = R K^T P (K_p K_p^T P + K K^T P + weight * I)^-1`` minimises
@@ -92,22 +98,35 @@ def null_space(basis: Tensor, weight: float, keys: Tensor, earlier: Tensor) -> T
         weight: Of the last term.
         keys: K.
         earlier: K_p K_p^T, of the keys of all earlier batches.
+        moment: C, for a last term of ``weight * tr(Delta P C P Delta^T)`` instead, as MEMIT has it.
+            A null space that holds some of C's energy is then used where it has least.
 
     Returns:
         ``[edits, in]``, so that Delta P is R times it.
     """
-    identity = torch.eye(basis.shape[1], dtype=keys.dtype, device=keys.device)
+    if moment is None:
+        penalised = torch.eye(basis.shape[1], dtype=keys.dtype, device=keys.device)
+    else:
+        penalised = basis.T @ moment @ basis
     inside = basis.T @ keys
-    system = inside @ inside.T + basis.T @ earlier @ basis + weight * identity
+    system = inside @ inside.T + basis.T @ earlier @ basis + weight * penalised
     return (basis @ solve_symmetric(system, inside)).T
+
+
+def free_leverages(basis: Tensor, keys: Tensor, moment: Tensor | None = None) -> Tensor:
+    """Q of each key for :func:`weight_for` in a null space; arguments as of :func:`null_space`."""
+    inside = basis.T @ keys
+    solved = inside if moment is None else solve_symmetric(basis.T @ moment @ basis, inside)
+    return (inside * solved).sum(0)
 
 
 def weight_for(share: float, leverages: Tensor) -> float:
     """The weight with which a lone edit's residual is met to a given share.
 
     With ``q = k^T C^-1 k`` MEMIT's update moves the value of a single key by ``q / (weight + q)``
-    of its residual (Sherman-Morrison), AlphaEdit's by the same with ``q = k^T P k``. Unlike the
-    weight itself, that share means the same whatever the scale of a model's activations.
+    of its residual (Sherman-Morrison), AlphaEdit's by the same with ``q = k^T P k``, or with the
+    inverse of C within the null space where C is in its last term. Unlike the weight itself, that
+    share means the same whatever the scale of a model's activations.
 
     Args:
         share: Between 0 and 1; of the edit whose q is the median.

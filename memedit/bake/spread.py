@@ -72,16 +72,16 @@ class Goal:
     found: Found
     sizes: Tensor
 
-    def only(self, number: int) -> Goal:
-        """That of one of the edits."""
-        one = slice(number, number + 1)
+    def only(self, *numbers: int) -> Goal:
+        """That of some of the edits, in the order of ``numbers``."""
+        some = list(numbers)
         found = Found(
-            {part: vectors[one] for part, vectors in self.found.vectors.items()},
-            self.found.losses[one],
-            self.found.target_nll[one],
-            self.found.steps[one],
+            {part: vectors[some] for part, vectors in self.found.vectors.items()},
+            tuple(self.found.losses[i] for i in some),
+            tuple(self.found.target_nll[i] for i in some),
+            tuple(self.found.steps[i] for i in some),
         )
-        return Goal(self.site, self.values[one], found, self.sizes[one])
+        return Goal(self.site, self.values[some], found, self.sizes[some])
 
 
 def find_goal(

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from langchain_core.language_models import BaseChatModel
 
 from memedit.baking.canaries import Harm, Limits, Reading, locality_prompts, read_canaries
 from memedit.baking.locality import Answered, answered
 from memedit.baking.report import BakeReport, Outcome, State, judged
+from memedit.baking.routing import Routes, rehearsed
 from memedit.baking.select import unbakeable
 from memedit.baking.verify import verify
 from memedit.baking.weights import BakedWeights, editable_of, engine_of
@@ -41,15 +42,18 @@ def bake(
     seed: int = 0,
     dry_run: bool = False,
     watch: Watch | None = None,
+    routes: Routes | None = None,
 ) -> BakeReport:
     """Bakes active edits of a memory into a local model.
 
     The edits are written together, on top of the namespace's live bakes. Then each is asked of the
     weights alone, in all its wordings; those answered rightly leave the lookup path, the others
     stay in it. Edits baked earlier are asked again, and those that no longer hold return to memory.
-    Where a limit is passed, or no edit verifies, the weights and the store are as before. So they
-    are after an interruption; a process that is killed leaves nothing that the next one to open the
-    store does not sweep.
+    So do edits whose wordings would then fall under another one in memory: with ``routes`` every
+    wording is routed as it will be. What memory answers it answers from the model's own weights,
+    as before. Where a limit is passed, no edit verifies, or memory would lose an edit, the weights
+    and the store are as before. So they are after an interruption; a process that is killed leaves
+    nothing that the next one to open the store does not sweep.
 
     Args:
         memory: The memory.
@@ -58,10 +62,12 @@ def bake(
         method: What computes the change.
         settings: The method's; those for the model's family where None.
         moments: Second moments, for the methods that read them.
-        limits: What else may change.
+        limits: What else may change, this bake and those before it together.
         seed: Decides everything random.
         dry_run: Do everything, but leave the weights and the store as they are.
         watch: Told what is being done, how much of it is done, and how much there is.
+        routes: The edited model's decisions, such as :meth:`memedit.EditedModel.routes_if`; None
+            where the lookup is not in use.
 
     Raises:
         BakeError: The model is a remote one, other weights carry the namespace's bakes, or the
@@ -76,7 +82,9 @@ def bake(
     )
     with lock, engine.using(None):
         weights.follow()
-        run = _Run(memory, model, editable_of(engine), method, limits or Limits(), watch or _silent)
+        run = _Run(
+            memory, model, editable_of(engine), method, limits or Limits(), watch or _silent, routes
+        )
         try:
             return run.run(edits, settings, moments, seed, dry_run=dry_run)
         finally:
@@ -95,9 +103,10 @@ class _Run:
         method: Method,
         limits: Limits,
         watch: Watch,
+        routes: Routes | None,
     ) -> None:
         self.memory, self.model, self.editable = memory, model, editable
-        self.method, self.limits, self.watch = method, limits, watch
+        self.method, self.limits, self.watch, self.routes = method, limits, watch, routes
         self.delta: Delta | None = None
         self.seconds: dict[str, float] = {}
 
@@ -120,21 +129,25 @@ class _Run:
                     if edit.id in refused]  # fmt: skip
         if not good:
             return self._report("aborted", outcomes, "no edit can be written into weights")
-        prompts = locality_prompts(good, [r.edit for r in self.memory.list() if r.edit])
-        reading, others = self._before(prompts)
+        reading, others = self._before(good)
         with self._timed("compute"):
             delta = self.method.compute(
                 self.editable, good, settings, moments=moments, seed=seed, watch=self.watch
             )
-        harm = Harm(_relative(delta), 0.0, 1.0, 1.0, reading.perplexity, len(prompts))
-        if why := self.limits.tripped(harm):
-            return self._report("aborted", [*outcomes, *_all_kept(good, why)], why, harm)
         self.delta = delta
         self.editable.apply(delta)
-        harm = self._compared(harm, reading, others)
-        if why := self.limits.tripped(harm):
+        asked = len(others.prompts)
+        harm = Harm(_most(self.editable.changed()), 0.0, 1.0, 1.0, reading.perplexity, asked)
+        if not (why := self.limits.tripped(harm)):
+            harm = self._compared(harm, reading, others)
+            why = self.limits.tripped(harm)
+        if why:
             return self._report("aborted", [*outcomes, *_all_kept(good, why)], why, harm)
         found, returned = self._verified(good)
+        if self.routes is not None and any(outcome.what == "baked" for outcome in found):
+            found, returned, why = self._routed(self.routes, found, returned)
+            if why:
+                return self._report("aborted", [*outcomes, *_all_kept(good, why)], why, harm)
         outcomes += found
         if not any(outcome.what == "baked" for outcome in found):
             return self._report("aborted", outcomes, "no edit verified", harm)
@@ -162,9 +175,12 @@ class _Run:
         bad = refusals(self.editable, whole, settings)
         return refused | {edit_id: error.message for edit_id, error in bad.items()}
 
-    def _before(self, prompts: Sequence[str]) -> tuple[Reading, Answered]:
-        """What must stay as it is, on the weights as they are."""
-        with self._timed("canaries"):
+    def _before(self, good: Sequence[Edit]) -> tuple[Reading, Answered]:
+        """What must stay as it is without any bake: limits hold for all bakes together."""
+        there = [r.edit for r in self.memory.list() if r.edit]
+        baked = [r.edit for r in self.memory.list(status="baked") if r.edit]
+        prompts = locality_prompts([*good, *baked], there)
+        with self._timed("canaries"), self.editable.untouched():
             reading = read_canaries(self.model.engine)
             others = answered(self.model, prompts, partial(self.watch, "reading canaries"))
         return reading, others
@@ -187,6 +203,19 @@ class _Run:
             asked = verify(self.model, good, lambda done, of: self.watch("verifying", done, of))
             found = [judged(edit, asked[edit.id]) for edit in good]
             return found, shaken(self.memory, self.model, self.watch)
+
+    def _routed(
+        self, routes: Routes, found: list[Outcome], returned: list[Outcome]
+    ) -> tuple[list[Outcome], list[Outcome], str]:
+        """The outcomes after the lookup was tried as it will be, and why that cannot be."""
+        assert self.delta is not None
+        with self._timed("route"):
+            # The edited model knows of no bake that the store does not name.
+            self.editable.revert(self.delta.id)
+            try:
+                return rehearsed(self.memory, found, returned, routes)
+            finally:
+                self.editable.apply(self.delta)
 
     def _recorded(
         self, delta: Delta, outcomes: Sequence[Outcome], returned: Sequence[Outcome], harm: Harm
@@ -261,9 +290,8 @@ def shaken(
     return [replace(one, what="returned") for one in found if one.what != "baked"]
 
 
-def _relative(delta: Delta) -> float:
-    figures: dict[str, Any] = dict(delta.figures)["relative"]
-    return max(figures.values(), default=0.0)
+def _most(changed: Mapping[str, float]) -> float:
+    return max(changed.values(), default=0.0)
 
 
 def _all_kept(edits: Sequence[Edit], why: str) -> list[Outcome]:

@@ -37,19 +37,19 @@ def editable_of(engine: LocalEngine) -> Editable:
 
     with _EDITABLE_LOCK:
         if engine not in _EDITABLE:
-            _EDITABLE[engine] = Editable.of(engine)
+            editable = _EDITABLE[engine] = Editable.of(engine)
+            engine.own_weights = editable.untouched
         return _EDITABLE[engine]
 
 
 @contextlib.contextmanager
 def untouched(model: BaseChatModel) -> Iterator[None]:
     """Inside the block a local model has its own weights, whatever has been baked into it."""
-    engine = model.engine if isinstance(model, LocalChatModel) else None
-    editable = None if engine is None else _EDITABLE.get(engine)
-    if engine is None or editable is None:
+    engine: LocalEngine | None = model.engine if isinstance(model, LocalChatModel) else None
+    if engine is None:
         yield
         return
-    with engine.using(None), editable.untouched():
+    with engine.using(None), engine.own_weights():
         yield
 
 

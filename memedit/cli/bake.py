@@ -72,14 +72,16 @@ def bake(
     """Write edits into the model's weights, and take those that verify out of the lookup path.
 
     Every edit is asked of the changed weights alone, by its prompt, its question and its
-    paraphrases. One that is not answered rightly stays in memory. Interrupted, everything is as
-    before; `unbake` undoes it later, to the last bit.
+    paraphrases. One that is not answered rightly, or that the lookup would take for another one,
+    stays in memory. Interrupted, everything is as before; `unbake` undoes it later, to the last
+    bit.
     """
     from memedit.bake import Moments, get_method, load_settings
     from memedit.baking import make
     from memedit.baking import select as choosing
     from memedit.baking.canaries import Limits
     from memedit.baking.weights import engine_of
+    from memedit.pipeline import EditedModel
 
     given = {
         "relative": max_relative, "kl": max_kl, "perplexity": max_perplexity,
@@ -96,7 +98,7 @@ def bake(
                 report = make.bake(
                     memory, chat, edits, how, chosen,
                     moments=Moments(home() / "moments", corpus), limits=limits, seed=seed,
-                    dry_run=dry_run, watch=watch,
+                    dry_run=dry_run, watch=watch, routes=EditedModel(chat, memory).routes_if,
                 )  # fmt: skip
         except KeyboardInterrupt:
             output.note("Stopped. The weights and the store are as they were.")

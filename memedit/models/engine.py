@@ -77,6 +77,9 @@ class LocalEngine:
         self.adapters: tuple[str, ...] = ()
         self._active: str | None = None
         self._weights_lock = threading.RLock()
+        # Takes bakes off for the time of a block; what bakes puts its own here.
+        self.own_weights: Callable[[], contextlib.AbstractContextManager[None]]
+        self.own_weights = contextlib.nullcontext
 
     # -- generation ------------------------------------------------------------------------------
 
@@ -403,6 +406,12 @@ class LocalEngine:
                 yield self.model
             finally:
                 self._switch(before)
+
+    def unbaked(self) -> LocalEngine:
+        """The same model answering with its own weights, whatever has been baked into it."""
+        from memedit.models.unbaked import UnbakedEngine
+
+        return UnbakedEngine(self)
 
     def _switch(self, adapter: str | None) -> None:
         if adapter == self._active:

@@ -258,6 +258,10 @@ class LocalChatModel(BaseChatModel):
         self._engine.check_adapter(name)
         return self.model_copy(update={"adapter": name})
 
+    def unbaked(self) -> LocalChatModel:
+        """The same model answering with its own weights, whatever has been baked into it."""
+        return self.model_copy(update={"engine": self._engine.unbaked()})
+
     # -- internal --------------------------------------------------------------------------------
 
     def _decoding(self, stop: list[str] | None, kwargs: dict[str, Any]) -> Decoding:

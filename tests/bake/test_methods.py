@@ -232,6 +232,18 @@ def test_spreading_is_algorithm_one(name, site, divide):
     assert reached == pytest.approx((1 - missing).tolist(), abs=1e-5)
 
 
+def test_alphaedit_spares_second_moments_where_it_is_told_to():
+    model = editable()
+    path = model.blocks.mlp_out_path(1)
+    moment = MADE.of(model, [1], MOMENTS)[1]
+    shares = {"weight": None, "share": 0.5, "null_energy": 0.5}
+    size, spared = (
+        _compute(model, "alphaedit", EDITS[:1], penalty=penalty, **shares).factors[path].dense()
+        for penalty in ("size", "moment")
+    )
+    assert float((spared @ moment * spared).sum()) < 0.95 * float((size @ moment * size).sum())
+
+
 def test_alphaedit_protects_earlier_batches():
     model = editable()
     first = _compute(model, "alphaedit", EDITS[:1], weight=1e-6)

@@ -7,6 +7,7 @@ import torch
 
 from memedit.bake.solve import (
     directions,
+    free_leverages,
     least_squares,
     null_basis,
     null_space,
@@ -79,6 +80,23 @@ def test_alphaedit_minimises_its_objective_in_the_null_space(batches):
     assert torch.allclose(update, expected, atol=1e-8)
 
 
+def test_alphaedit_with_second_moments_in_its_last_term():
+    moment = _moment()
+    basis = null_basis(moment, energy=0.5)
+    keys, residuals, weight = _random(WIDTH, EDITS), _random(OUT, EDITS), 0.5
+    before = _random(WIDTH, 3, seed=9)
+    update = residuals @ null_space(basis, weight, keys, before @ before.T, moment)
+    root = torch.linalg.cholesky(basis.T @ moment @ basis)
+    wide = torch.cat([basis.T @ keys, basis.T @ before, weight**0.5 * root], dim=1)
+    wanted = torch.cat([residuals, torch.zeros(OUT, wide.shape[1] - EDITS).double()], dim=1)
+    expected = torch.linalg.lstsq(wide.T, wanted.T).solution.T @ basis.T
+    assert torch.allclose(update, expected, atol=1e-8)
+    # With every direction free it is MEMIT's.
+    whole, none = torch.eye(WIDTH).double(), torch.zeros(WIDTH, WIDTH).double()
+    memit = least_squares(moment, weight, keys)
+    assert torch.allclose(null_space(whole, weight, keys, none, moment), memit, atol=1e-10)
+
+
 def test_the_null_space_by_energy_does_not_depend_on_scale():
     moment = _moment()
     basis = null_basis(moment, energy=0.1)
@@ -96,6 +114,10 @@ def test_share_is_what_a_lone_edit_gets():
     weight = weight_for(0.8, (basis.T @ key).square().sum(0))
     none = torch.zeros(WIDTH, WIDTH, dtype=torch.float64)
     update = residual @ null_space(basis, weight, key, none)
+    assert torch.allclose(update @ key, 0.8 * residual)
+    assert weight == weight_for(0.8, free_leverages(basis, key))
+    weight = weight_for(0.8, free_leverages(basis, key, moment))
+    update = residual @ null_space(basis, weight, key, none, moment)
     assert torch.allclose(update @ key, 0.8 * residual)
 
 

@@ -39,17 +39,19 @@ def memory(path):
 def write(memory, model):
     """Bakes edits by their ids with the learning method."""
 
-    def make(*ids, limits=ANY, dry_run=False, into=None, method=LEARNING, watch=None, **settings):
+    def make(*ids, into=None, method=LEARNING, limits=ANY, **options):
+        how = {
+            name: options.pop(name) for name in ("dry_run", "watch", "routes") if name in options
+        }
         return bake(
             memory,
             into or model,
             [memory.get(edit_id) for edit_id in ids],
             method,
-            Settings(**settings),
+            Settings(**options),
             moments=None,
             limits=limits,
-            dry_run=dry_run,
-            watch=watch,
+            **how,
         )
 
     return make
