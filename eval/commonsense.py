@@ -62,8 +62,12 @@ WAYS: dict[str, tuple[str, Mapping[str, Any]]] = {
     "dem, fixed layers": ("dem", {"dynamic": False}),
     "dem, no attention": ("dem", {"attention": False}),
     "dem, no MLP": ("dem", {"mlp": False}),
-    "dem, boundary layers too": ("dem", {"boundary": 0}),
-    "dem, fixed layers at the subject": ("dem", {"dynamic": False, "token": "subject"}),
+    "dem, all layers": ("dem", {"among": None}),
+    "dem, not held": ("dem", {"hold": False}),
+    "dem, at the last token": (
+        "dem",
+        {"token": "last", "similarity": "block", "among": None, "boundary": 2},
+    ),
 }
 SHOWN = (
     "reliability", "generalization", "tf.specificity", "reasoning", "commonsense.score",

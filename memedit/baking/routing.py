@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 # Decisions on texts as they would be if these edits, by id, had other statuses.
 Routes = Callable[[Sequence[str], Mapping[str, Status]], Sequence[Decision]]
-MOST = 2000  # edits that stay in memory and are looked up; of more, every so manieth
+MOST = 2000  # edits that stay in memory and are looked up; of more, a sample at even steps
 
 
 def rehearsed(
