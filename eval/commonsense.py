@@ -204,7 +204,7 @@ class Benchmark:
             settings = load_settings(method, model.network)
             if update:
                 settings = changed(settings, update)
-            refused = {i: error.message for i, error in refusals(model, edits).items()}
+            refused = {i: error.message for i, error in refusals(model, edits, settings).items()}
             good = [edit for edit in edits if edit.id not in refused]
             delta = get_method(method).compute(
                 model, good, settings, moments=self.moments, seed=SEED
