@@ -55,7 +55,7 @@ def test_the_embedded_model_has_it_without_being_asked(smollm2, tmp_path):
     assert edited.role.prompt == "counterfactual_adapter"
     assert edited.counterfactual.adapter == edited.role.adapter in smollm2.engine.adapters
     assert edited.base.adapter is None
-    assert edited.counterfactual.engine is edited.base.engine
+    assert edited.counterfactual.engine.model is edited.base.engine.model
 
 
 @pytest.mark.parametrize(("edit", "query", "answer"), ASKED, ids=lambda value: str(value)[-24:])
