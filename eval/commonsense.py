@@ -62,7 +62,7 @@ WAYS: dict[str, tuple[str, Mapping[str, Any]]] = {
     "dem, fixed layers": ("dem", {"dynamic": False}),
     "dem, no attention": ("dem", {"attention": False}),
     "dem, no MLP": ("dem", {"mlp": False}),
-    "dem, all layers": ("dem", {"among": None}),
+    "dem, all layers but the ends": ("dem", {"among": None, "boundary": 1}),
     "dem, not held": ("dem", {"hold": False}),
     "dem, at the last token": (
         "dem",
@@ -302,9 +302,11 @@ def layer_table(layers: Mapping[str, Any]) -> str:
 
 
 def layer_maps(layers: Mapping[str, Any]) -> list[HeatMap]:
-    """The layers chosen in each relation as heat maps, one for each way to choose."""
+    """The layers chosen in each relation as heat maps, one for each way that leaves a choice."""
     maps = []
     for name, relations in sorted(layers.items()):
+        if set(relations["all"]["chosen"]) <= {0, relations["all"]["edits"]}:
+            continue
         order = sorted(relations, key=lambda relation: -relations[relation]["edits"])
         shares = [
             np.array(relations[relation]["chosen"]) / relations[relation]["edits"]

@@ -68,7 +68,8 @@ def test_layers_are_shown_by_relation_in_per_cent_of_the_edits():
 
 
 def test_the_picture_has_a_row_for_each_relation_the_commonest_first():
-    [found] = layer_maps(LAYERS)
+    fixed = {"all": {"edits": 4, "chosen": [0, 4, 4, 0]}}
+    [found] = layer_maps({**LAYERS, "dem, fixed layers": fixed})
     assert (found.title, found.rows) == ("dem", ("all", "others want to", "which means"))
     assert found.values.tolist() == [[0, 1, 0.75, 0.25], [0, 1, 1, 0], [0, 1, 0, 1]]
 
