@@ -1,4 +1,4 @@
-"""``memedit bake``, ``memedit bakes`` and ``memedit unbake``: edits in and out of the weights."""
+"""``memedit bake``, ``bakes``, ``unbake`` and ``adapter``: edits in and out of the weights."""
 
 from __future__ import annotations
 
@@ -160,6 +160,30 @@ def unbake(
         output.as_json(report)
     else:
         _tell(report)
+
+
+def adapter(
+    ctx: typer.Context,
+    folder: Annotated[Path, typer.Argument(help="Where to write it; made where it is missing.")],
+    model: options.Model = DEFAULT_MODEL,
+    json: options.Json = False,
+) -> None:
+    """Write what is baked as a LoRA adapter, for programs that know nothing of memedit.
+
+    PEFT loads it onto the same model and switches it on and off; edits that memory answers are not
+    in it.
+    """
+    from memedit.baking.export import write_adapter
+
+    with session(ctx).memory() as memory:
+        written = write_adapter(memory, _load(model), folder)
+    if json:
+        output.as_json(written)
+    else:
+        output.say(
+            f"Wrote {', '.join(bake.id for bake in written)} to {folder}. Load it with: "
+            f"PeftModel.from_pretrained(model, {str(folder)!r})"
+        )
 
 
 # -- internal --------------------------------------------------------------------------------------

@@ -1,13 +1,16 @@
-"""``memedit bake``, ``bakes`` and ``unbake`` on a tiny model that learns what it is told."""
+"""The commands of baking, on a tiny model that learns what it is told."""
 
 from __future__ import annotations
 
 import json
+import warnings
 
 import pytest
+import torch
+from peft import PeftModel
 
 from tests.baking.learning import LEARNING, Settings
-from tests.models.tiny import tiny_chat_model
+from tests.models.tiny import tiny_chat_model, tiny_network
 
 LIMITS = (
     "--max-relative=inf", "--max-kl=inf", "--max-perplexity=inf", "--min-locality=0",
@@ -119,3 +122,26 @@ def test_a_missing_delta_file_is_named_with_the_remedy(cli, bake):
     assert f"memedit unbake {made['id']}" in check.remedy
     cli.ok("unbake", made["id"])
     assert len(cli.json("list")) == 2
+
+
+def test_what_is_baked_is_written_as_an_adapter(cli, bake, tmp_path):
+    assert "has none" in cli.fails("adapter", str(tmp_path / "a"))
+    for number, tag in enumerate(("subject:Ada", "subject:Bob"), start=1):
+        assert bake("--select", tag).exit_code == 0
+        folder = tmp_path / str(number)
+        out = " ".join(cli.ok("adapter", str(folder)).split())
+        made = [bake["id"] for bake in cli.json("bakes")]
+        assert len(made) == number
+        assert f"Wrote {', '.join(made)} to" in out and "PeftModel.from_pretrained" in out
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", category=FutureWarning)  # PEFT's own
+            changed = PeftModel.from_pretrained(tiny_network(), folder)
+        text = torch.tensor([[1, 2, 3]])
+        with torch.no_grad(), changed.disable_adapter():
+            own = changed(text).logits
+        assert not torch.equal(changed(text).logits, own)
+        source = json.loads((folder / "delta.json").read_text())
+        assert len(source["edits"]) == number
+    assert [made["id"] for made in cli.json("adapter", str(tmp_path / "3"))] == [
+        made["id"] for made in cli.json("bakes")
+    ]
