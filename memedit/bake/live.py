@@ -27,6 +27,7 @@ from memedit.bake.reading import (
     module_at,
     with_hidden,
 )
+from memedit.bake.tail_attention import Tails, can_attend
 from memedit.models.tokens import padded
 
 if TYPE_CHECKING:
@@ -70,8 +71,9 @@ class LivePass:
         mixed: Whether a float32 network multiplies matrices in bfloat16.
 
     Attributes:
-        read_owners: The vector of each row of logits that :meth:`logits` gives, in the order of
-            ``rows`` and what is read of each.
+        order: Which read each row of logits that :meth:`logits` gives is, counted in the order of
+            ``rows`` and of what is read of each, ``[reads]``; it is not kept up by :meth:`keep`.
+        read_owners: The vector of each row of these logits, ``[reads]``.
     """
 
     def __init__(
@@ -88,23 +90,22 @@ class LivePass:
         device = model.network.device
         read_rows = torch.tensor([i for i, row in enumerate(rows) for _ in row.read], device=device)
         owners = torch.tensor([row.owner for row in rows], device=device)
-        self.read_owners = owners[read_rows]
         self._groups = []
         places = []
         for chosen in _alike([len(row.ids) - (row.at if self.reuse else 0) for row in rows]):
             group = [rows[i] for i in chosen]
             self._groups.append(_Group(model, group, layer, parts, reuse=self.reuse, mixed=mixed))
             places += [torch.isin(read_rows, torch.tensor(chosen, device=device)).nonzero()[:, 0]]
-        self._places = places
+        self.order = torch.cat(places)
+        self.read_owners = owners[read_rows[self.order]]
 
-    def logits(self, vectors: Mapping[Part, Tensor]) -> Tensor:
-        """Next-token logits ``[reads, vocabulary]``, as float32 or float64.
+    def logits(self, vectors: Mapping[Part, Tensor]) -> list[Tensor]:
+        """Next-token logits ``[reads, vocabulary]``, in parts, in the network's number format.
 
         Args:
             vectors: For each part, the vectors ``[owners, width]`` to add; gradients flow to them.
         """
-        found = torch.cat([group.logits(vectors) for group in self._groups])
-        return found[torch.cat(self._places).argsort()]
+        return [group.logits(vectors) for group in self._groups]
 
     def keep(self, owners: Tensor) -> None:
         """Drops the rows of all other vectors; those kept are renumbered in their order.
@@ -113,13 +114,10 @@ class LivePass:
             owners: The vectors to keep, ascending.
         """
         kept = torch.isin(self.read_owners, owners)
-        self._places = [kept.cumsum(0)[places[kept[places]]] - 1 for places in self._places]
         self.read_owners = torch.searchsorted(owners, self.read_owners[kept])
         for group in self._groups:
             group.keep(owners)
-        left = [i for i, group in enumerate(self._groups) if len(group.owners)]
-        self._groups = [self._groups[i] for i in left]
-        self._places = [self._places[i] for i in left]
+        self._groups = [group for group in self._groups if len(group.owners)]
 
 
 def _alike(lengths: Sequence[int]) -> list[list[int]]:
@@ -176,32 +174,38 @@ class _Group:
         self._below: Tensor | None = None
         self._past: Past = []
         self._past_mask = torch.zeros(len(rows), 0, dtype=torch.long, device=device)
+        self._tails: Tails | None = None
         if self.reuse:
             ids = [row.ids for row in rows]
             length = self._ids.shape[1]
             past, self._below = read_past(model, ids, starts, length, self.frozen, mixed=mixed)
-            # The frozen layers are not run again. Transformers asks the first for the length.
-            self._past = [past[max(i, self.frozen + 1) % len(past)] for i in range(len(past))]
             columns = torch.arange(max(starts), device=device)
-            self._past_mask = (columns < self._start[:, None]).long()
+            past_mask = (columns < self._start[:, None]).long()
+            if can_attend(model.network):
+                live = set(range(self.frozen + 1, len(model.blocks)))
+                self._tails = Tails.of(past, live, past_mask, self._mask)
+            else:
+                # The frozen layers are not run again. Transformers asks the first for the length.
+                self._past = [past[max(i, self.frozen + 1) % len(past)] for i in range(len(past))]
+                self._past_mask = past_mask
 
     def logits(self, vectors: Mapping[Part, Tensor]) -> Tensor:
-        cache = DynamicCache(self._past) if self._past else None
-        mask = torch.cat([self._past_mask, self._mask], dim=1)
-        inputs: dict[str, Any] = {"input_ids": self._ids, "attention_mask": mask}
+        inputs: dict[str, Any] = {"input_ids": self._ids, "attention_mask": self._mask}
         if self.reuse:
-            positions = positions_from(self.model, self._start, self._ids.shape[1])
-            inputs |= {"position_ids": positions, "past_key_values": cache}
+            inputs["position_ids"] = positions_from(self.model, self._start, self._ids.shape[1])
+        if self._past:
+            inputs["attention_mask"] = torch.cat([self._past_mask, self._mask], dim=1)
+            inputs["past_key_values"] = DynamicCache(self._past)
         adding = [self._adding(part, vectors[part]) for part in self.parts]
         with (
             hooks([*adding, *self._gathering()]),
             self._standing_in(),
+            self._tails.attending(self.model.network) if self._tails else contextlib.nullcontext(),
             precision(self.model, mixed=self.mixed),
         ):
-            out = cast(Any, self.model.network)(**inputs, use_cache=cache is not None).logits
+            out = cast(Any, self.model.network)(**inputs, use_cache=bool(self._past)).logits
         out = out.to(self.reads.device)
-        found = out[0] if self.reuse else out[self.reads, self._read_at]
-        return cast(Tensor, found.to(torch.promote_types(found.dtype, torch.float32)))
+        return cast(Tensor, out[0] if self.reuse else out[self.reads, self._read_at])
 
     def keep(self, owners: Tensor) -> None:
         rows = torch.isin(self.owners, owners).nonzero()[:, 0]
@@ -216,6 +220,8 @@ class _Group:
             (keys[rows.to(keys.device)], values[rows.to(keys.device)])
             for keys, values in self._past
         ]
+        if self._tails is not None:
+            self._tails = self._tails.keep(rows)
         if self._below is not None:
             self._below = self._below[rows.to(self._below.device)]
 

@@ -24,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from memedit.bake.align import Aligned
+from memedit.bake.likelihood import Told, tell
 from memedit.bake.live import LivePass, Row
 from memedit.bake.reading import Part, frozen
 from memedit.errors import BakeError
@@ -197,36 +198,45 @@ class Objective:
         self.parts = tuple(parts)
         dtype = torch.promote_types(model.network.dtype, torch.float32)
         self.sizes = torch.tensor([e.sizes for e in wanted], dtype=dtype, device=device)
-        self._golds = torch.tensor(golds, device=device)
-        self._shares = torch.tensor(shares, dtype=dtype, device=device)
-        self._kept = torch.tensor(kept, dtype=dtype, device=device)
+        order = self.live.order
+        self._golds = torch.tensor(golds, device=device)[order]
+        self._shares = torch.tensor(shares, dtype=dtype, device=device)[order]
+        self._kept = torch.tensor(kept, dtype=dtype, device=device)[order]
         self._clean: Tensor | None = None
         # PMET's factor of each edit's likelihood in the next step.
         self.weights = torch.ones(len(wanted), dtype=dtype, device=device)
 
     def terms(self, vectors: dict[Part, Tensor]) -> Terms:
         """The losses at ``vectors``; the first call must be at zero, where the model is itself."""
-        logits = self.live.logits(vectors)
-        logs = logits.log_softmax(-1)
+        told = self._told(vectors)
         owners = self.live.read_owners
-        gold = logs.gather(1, self._golds[:, None])[:, 0]
-        zeros = torch.zeros(len(self.sizes), dtype=logs.dtype, device=logs.device)
-        nll = zeros.index_add(0, owners, -gold * self._shares)
+        zeros = torch.zeros_like(self.sizes[:, 0])
+        nll = zeros.index_add(0, owners, told.nll * self._shares)
         stays = self._kept > 0
-        now = logs[stays]
-        if self._clean is None:
-            self._clean = now.detach()
-        apart = (now.exp() * (now - self._clean)).sum(-1)
-        divergence = zeros.index_add(0, owners[stays], apart * self._kept[stays])
+        divergence = zeros.index_add(0, owners[stays], told.divergence * self._kept[stays])
         decay = sum(
             vectors[part].norm(dim=1) / self.sizes[:, i] ** 2 for i, part in enumerate(self.parts)
         )
         loss = (
             self.weights * nll + self.settings.kl * divergence + self.settings.weight_decay * decay
         )
-        missed = (logs.argmax(-1) != self._golds) & (self._shares > 0)
+        missed = ~told.first & (self._shares > 0)
         first = zeros.index_add(0, owners, missed.to(zeros.dtype)) == 0
         return Terms(loss, nll, divergence, first)
+
+    def _told(self, vectors: dict[Part, Tensor]) -> Told:
+        """What all logits say; the first call remembers where they are to stay."""
+        found, done, measured = [], 0, 0
+        for logits in self.live.logits(vectors):
+            here = slice(done, done + len(logits))
+            stays = (self._kept[here] > 0).nonzero()[:, 0]
+            clean = None if self._clean is None else self._clean[measured : measured + len(stays)]
+            found.append(tell(logits, self._golds[here], stays, clean))
+            done, measured = done + len(logits), measured + len(stays)
+        told = Told(*(torch.cat(values) for values in zip(*found, strict=True)))
+        if self._clean is None:
+            self._clean = told.logs
+        return told
 
     def keep(self, going: Tensor) -> None:
         """Drops the edits where ``going`` is False."""

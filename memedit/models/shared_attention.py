@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from transformers import AttentionInterface, DynamicCache
 
-from memedit.errors import ModelError
+from memedit.models.attention import attending, check_came_by, refuse_added
 from memedit.models.branches import Branches, put, taken
 
 if TYPE_CHECKING:
@@ -27,20 +27,6 @@ if TYPE_CHECKING:
 
 # What transformers calls this attention in a model's configuration.
 NAME = "memedit_shared_prefix"
-# What some models' attention adds to plain softmax attention, by the names they pass it under.
-ADDED = ("position_bias", "softcap", "s_aux")
-
-
-def can_share(model: PreTrainedModel) -> bool:
-    """Whether the model's attention can be replaced by this one.
-
-    It has to go through transformers' attention interface, and to be set to SDPA, which is plain
-    softmax attention; models that add something, such as a cap or a sink, do not allow that.
-    """
-    supported = bool(getattr(model, "_supports_attention_backend", False))
-    config: Any = model.config
-    plain = config.get_text_config(decoder=True)._attn_implementation == "sdpa"
-    return supported and plain and not config.is_encoder_decoder
 
 
 @dataclass
@@ -114,12 +100,7 @@ class SharedRows:
                 use_cache=True,
                 logits_to_keep=1,
             )
-        if len(call.layers) != len(cast(Any, self.prefix).layers):
-            raise ModelError(
-                f"model: {type(self.model).__name__} does not attend through transformers' "
-                "interface in every layer.",
-                hint="Load it with attn_implementation='eager'.",
-            )
+        check_came_by(self.model, call.layers, set(range(len(cast(Any, self.prefix).layers))))
         return cast(torch.Tensor, out.logits[:, -1])
 
     def keep(self, rows: torch.Tensor) -> None:
@@ -157,14 +138,11 @@ _CALL: ContextVar[_Call] = ContextVar("memedit_shared_prefix")
 @contextlib.contextmanager
 def _attending(model: PreTrainedModel, call: _Call) -> Iterator[None]:
     """The model with this attention in place of its own inside the block."""
-    config: Any = cast(Any, model.config).get_text_config(decoder=True)
-    before = config._attn_implementation
     token = _CALL.set(call)
-    config._attn_implementation = NAME
     try:
-        yield
+        with attending(model, NAME):
+            yield
     finally:
-        config._attn_implementation = before
         _CALL.reset(token)
 
 
@@ -210,13 +188,7 @@ def _attention(
     Raises:
         ModelError: The model adds something to its scores.
     """
-    added = [name for name in ADDED if kwargs.get(name) is not None]
-    if added:
-        raise ModelError(
-            f"model: its attention takes {', '.join(added)}, which a shared prefix leaves no way "
-            "to add.",
-            hint="Load it with attn_implementation='eager'.",
-        )
+    refuse_added(kwargs)
     call = _CALL.get()
     index = cast(int, module.layer_idx)
     call.layers.add(index)

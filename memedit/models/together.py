@@ -16,9 +16,10 @@ import torch
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
+from memedit.models.attention import can_replace
 from memedit.models.branches import Branches
 from memedit.models.decoding import Decoding
-from memedit.models.shared_attention import SharedRows, can_share
+from memedit.models.shared_attention import SharedRows
 from memedit.models.tokens import Tokens, common_prefix, padded
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ def keeps_everything(model: PreTrainedModel) -> bool:
 
 def shares(model: PreTrainedModel, begun: int) -> bool:
     """Whether a prefix of ``begun`` tokens is attended to by all rows at once, and not copied."""
-    return begun >= LEAST_SHARED and can_share(model)
+    return begun >= LEAST_SHARED and can_replace(model)
 
 
 def shared_prefix(prompts: Sequence[Sequence[int]]) -> list[int]:

@@ -8,8 +8,9 @@ from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel
 
 from memedit.errors import ModelError
 from memedit.models import shared_attention, together
+from memedit.models.attention import can_replace
 from memedit.models.decoding import Decoding
-from memedit.models.shared_attention import SharedRows, can_share
+from memedit.models.shared_attention import SharedRows
 from memedit.models.together import CopiedRows, decode_together, read_prefix
 from memedit.models.tokens import Tokens, padded
 from tests.models.tiny import tiny_network, tiny_tokenizer
@@ -60,7 +61,7 @@ def test_logits_are_those_of_a_copy_for_every_row(
     name: str, dtype: torch.dtype, close: float
 ) -> None:
     model = NETWORKS[name]().to(dtype)
-    assert can_share(model)
+    assert can_replace(model)
     prefix = read_prefix(model, PREFIX, None).cache
     assert prefix is not None
     before = [layer.keys.clone() for layer in prefix.layers]
@@ -122,7 +123,7 @@ def test_layers_that_do_not_come_by_are_noticed(monkeypatch: pytest.MonkeyPatch)
 def test_other_attention_than_plain_is_left_alone() -> None:
     model = tiny_network()
     model.set_attn_implementation("eager")
-    assert not can_share(model)
+    assert not can_replace(model)
 
 
 def test_a_model_that_adds_to_its_scores_is_refused() -> None:
