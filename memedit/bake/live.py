@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from transformers import DynamicCache
 
-from memedit.bake.past import Past, can_reuse, positions_from, precision, read_past
+from memedit.bake.past import Past, alike, can_reuse, positions_from, precision, read_past
 from memedit.bake.reading import (
     Part,
     Site,
@@ -32,9 +32,6 @@ from memedit.models.tokens import padded
 
 if TYPE_CHECKING:
     from memedit.bake.editable import Editable
-
-LEAST_ROWS = 24  # of a group: fewer are hardly quicker to run
-MOST_PADDING = 1.34  # the longest row of a group by its shortest, where there are enough
 
 
 @dataclass(frozen=True)
@@ -92,7 +89,7 @@ class LivePass:
         owners = torch.tensor([row.owner for row in rows], device=device)
         self._groups = []
         places = []
-        for chosen in _alike([len(row.ids) - (row.at if self.reuse else 0) for row in rows]):
+        for chosen in alike([len(row.ids) - (row.at if self.reuse else 0) for row in rows]):
             group = [rows[i] for i in chosen]
             self._groups.append(_Group(model, group, layer, parts, reuse=self.reuse, mixed=mixed))
             places += [torch.isin(read_rows, torch.tensor(chosen, device=device)).nonzero()[:, 0]]
@@ -100,7 +97,7 @@ class LivePass:
         self.read_owners = owners[read_rows[self.order]]
 
     def logits(self, vectors: Mapping[Part, Tensor]) -> list[Tensor]:
-        """Next-token logits ``[reads, vocabulary]``, in parts, in the network's number format.
+        """Next-token logits ``[reads, vocabulary]``, in parts, up to a constant of each read.
 
         Args:
             vectors: For each part, the vectors ``[owners, width]`` to add; gradients flow to them.
@@ -118,18 +115,6 @@ class LivePass:
         for group in self._groups:
             group.keep(owners)
         self._groups = [group for group in self._groups if len(group.owners)]
-
-
-def _alike(lengths: Sequence[int]) -> list[list[int]]:
-    """Places of rows that run together, ascending: of alike length, and not too few."""
-    order = sorted(range(len(lengths)), key=lambda i: lengths[i])
-    groups = [order[:1]]
-    for place in order[1:]:
-        group = groups[-1]
-        if len(group) >= LEAST_ROWS and lengths[place] > MOST_PADDING * lengths[group[0]]:
-            groups.append([])
-        groups[-1].append(place)
-    return [sorted(group) for group in groups]
 
 
 class _Group:
@@ -205,7 +190,11 @@ class _Group:
         ):
             out = cast(Any, self.model.network)(**inputs, use_cache=bool(self._past)).logits
         out = out.to(self.reads.device)
-        return cast(Tensor, out[0] if self.reuse else out[self.reads, self._read_at])
+        if self.reuse:
+            return cast(Tensor, out[0])
+        # As published: shares of the whole vocabulary everywhere.
+        fine = torch.promote_types(out.dtype, torch.float32)
+        return cast(Tensor, out.log_softmax(-1, dtype=fine)[self.reads, self._read_at])
 
     def keep(self, owners: Tensor) -> None:
         rows = torch.isin(self.owners, owners).nonzero()[:, 0]

@@ -15,16 +15,20 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.functional import pad
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
-from memedit.bake.reading import Site, hooks, watch
+from memedit.bake.reading import Site, hooks, in_rows, stop_after, stopping, watch
 from memedit.models.tokens import common_prefix, padded
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from memedit.bake.editable import Editable
+
+LEAST_TOKENS = 256  # of a group: fewer are hardly quicker to run
+MOST_PADDING = 1.34  # the longest row of a group by its shortest, where there are enough
 
 Past = list[tuple[Tensor, Tensor]]  # keys and values ``[rows, heads, tokens, width]`` of each layer
 
@@ -63,6 +67,19 @@ def positions_from(model: Editable, first: Tensor, length: int) -> Tensor:
     limit = getattr(model.network.config, "max_position_embeddings", None)
     # Padding may reach beyond the context.
     return positions if limit is None else positions.clamp_max(limit - 1)
+
+
+def alike(lengths: Sequence[int]) -> list[list[int]]:
+    """Places of rows that run together, ascending: of alike length, and not too few."""
+    order = sorted(range(len(lengths)), key=lambda i: lengths[i])
+    groups = [order[:1]]
+    for place in order[1:]:
+        group = groups[-1]
+        padding = lengths[place] > MOST_PADDING * lengths[group[0]]
+        if padding and len(group) * lengths[group[-1]] >= LEAST_TOKENS:
+            groups.append([])
+        groups[-1].append(place)
+    return [sorted(group) for group in groups]
 
 
 def shared_heads(rows: Sequence[Sequence[int]], most: Sequence[int]) -> list[int]:
@@ -114,58 +131,117 @@ def read_past(
     if heads:
         place = {head: i for i, head in enumerate(heads)}
         of_row = [place.get(head, 0) for head in own]  # masked for those that share nothing
-        once, _ = _run(model, heads, [], skipped, frozen, mixed)
+        once = _run_alike(model, heads, [], None, mixed=mixed)
         past = [(keys[of_row], values[of_row]) for keys, values in once]
-    tails = [row[count:] for row, count in zip(rows, counts, strict=True)]
-    past, below = _run(model, tails, past, skipped, frozen, mixed)
-    before = max(counts)  # columns of the heads, in front of those of the tails
-    columns = torch.arange(max(starts), device=device).expand(len(rows), -1)
+    middles = [row[count:end] for row, count, end in zip(rows, counts, starts, strict=True)]
+    if any(middles):
+        # A row without a middle is run with a token that is dropped again.
+        padding = [model.tokens.pad_id]
+        some = [middle or padding for middle in middles]
+        past = _run_alike(model, some, past, skipped, mixed=mixed)
+        past = _closed_up(past, skipped, start)
+    if frozen < 0:
+        return past, None
+    tails = [row[end:] for row, end in zip(rows, starts, strict=True)]
+    _, below = _run(model, tails, past, start, mixed=mixed, last=frozen)
+    steps = torch.arange(length, device=device).clamp_max(below.shape[1] - 1)
+    return past, below.to(device)[:, steps]
+
+
+def _closed_up(past: Past, skipped: Tensor, start: Tensor) -> Past:
+    """Keys and values of heads and middles with no gap between a row's head and its middle.
+
+    Args:
+        past: What both have, the middles behind the longest head.
+        skipped: How long each row's head is, int64 ``[rows]``.
+        start: How long head and middle are together, likewise.
+    """
+    before = int(skipped.max())
+    columns = torch.arange(int(start.max()), device=start.device).expand(len(start), -1)
     behind = columns - skipped[:, None] + before
     where = torch.where(columns < skipped[:, None], columns, behind)
     where = where.clamp_max(past[0][0].shape[2] - 1)[:, None, :, None]
-    past = [
+    return [
         (
             keys.take_along_dim(where.to(keys.device), 2),
             values.take_along_dim(where.to(values.device), 2),
         )
         for keys, values in past
     ]
-    if below is not None:
-        steps = (start - skipped)[:, None] + torch.arange(length, device=device)
-        each = torch.arange(len(rows), device=device)[:, None]
-        below = below.to(device)[each, steps.clamp_max(below.shape[1] - 1)]
-    return past if max(starts) else [], below
+
+
+def _run_alike(
+    model: Editable,
+    rows: Sequence[Sequence[int]],
+    past: Past,
+    skipped: Tensor | None,
+    *,
+    mixed: bool,
+) -> Past:
+    """Keys and values that :func:`_run` gives, rows of alike length at a time."""
+    groups = alike([len(row) for row in rows])
+    longest = max(len(row) for row in rows)
+    found: list[Past] = []
+    for group in groups:
+        before = [(keys[group], values[group]) for keys, values in past]
+        behind = None if skipped is None else skipped[group]
+        given, _ = _run(model, [rows[i] for i in group], before, behind, mixed=mixed)
+        lacking = longest - max(len(rows[i]) for i in group)
+        found.append([(_longer(keys, lacking), _longer(values, lacking)) for keys, values in given])
+    back = torch.tensor([i for group in groups for i in group]).argsort()
+    return [
+        (
+            torch.cat([keys for keys, _ in layer])[back.to(layer[0][0].device)],
+            torch.cat([values for _, values in layer])[back.to(layer[0][1].device)],
+        )
+        for layer in zip(*found, strict=True)
+    ]
+
+
+def _longer(kept: Tensor, tokens: int) -> Tensor:
+    """Keys or values with so many tokens of padding behind them."""
+    return pad(kept, (0, 0, 0, tokens))
 
 
 def _run(
     model: Editable,
     rows: Sequence[Sequence[int]],
     past: Past,
-    skipped: Tensor,
-    frozen: int,
+    skipped: Tensor | None,
+    *,
     mixed: bool,
-) -> tuple[Past, Tensor | None]:
+    last: int | None = None,
+) -> tuple[Past, Tensor]:
     """Runs the backbone on rows, behind ``skipped`` tokens where there is a past.
 
+    Args:
+        model: The model.
+        rows: Token ids, at least one a row.
+        past: Keys and values of tokens before.
+        skipped: How many of them are each row's, int64 ``[rows]``; None where there is no past.
+        mixed: See :func:`precision`.
+        last: The block to stop after; None to run all.
+
     Returns:
-        Keys and values of all tokens, and what the frozen layer gave for the rows.
+        Keys and values of all tokens, and what the last block that was run gave for the rows.
     """
     network = model.network
     ids, mask = padded(rows, model.tokens.pad_id, network.device, side="right")
     inputs: dict[str, Any] = {}
-    if past:
+    if past and skipped is not None:
         known = torch.arange(past[0][0].shape[2], device=ids.device) < skipped[:, None]
         mask = torch.cat([known.long(), mask], dim=1)
         inputs["position_ids"] = positions_from(model, skipped, ids.shape[1])
     seen: list[Tensor] = []
-    handles = []
-    if frozen >= 0:
-        handles.append(watch(model, Site(frozen, "block_out"), seen.append))
+    top = len(model.blocks) - 1 if last is None else last
+    handles = [watch(model, Site(top, "block_out"), seen.append)]
+    if last is not None:
+        handles.append(stop_after(model, last))
     cache = DynamicCache(past) if past else DynamicCache()
-    with hooks(handles), precision(model, mixed=mixed):
+    with hooks(handles), precision(model, mixed=mixed), stopping():
         # The backbone alone: no logits.
         cast(Any, network.base_model)(
             input_ids=ids, attention_mask=mask, past_key_values=cache, use_cache=True, **inputs
         )
     layers = cast(Any, cache).layers
-    return [(layer.keys, layer.values) for layer in layers], seen[0] if seen else None
+    return [(layer.keys, layer.values) for layer in layers], in_rows(seen[0], len(rows))
