@@ -16,6 +16,7 @@ from memedit.errors import BakeError
 if TYPE_CHECKING:
     from memedit.bake.editable import Editable
 
+# `memedit bake` shows what is said here without being asked to be verbose.
 log = logging.getLogger(__name__)
 
 # Values of the residual stream's width, and of the keys', that a block keeps for the gradient.
@@ -69,8 +70,11 @@ def within_memory(
             )
         at_once = (at_once + 1) // 2
     log.info(
-        "Needs about %s; %d edits at once",
-        ", ".join(f"{need / 2**30:.1f} GiB on {place}" for place, need in needs.items()),
+        "Needs about %s; %d edits at once.",
+        ", ".join(
+            f"{need / 2**30:.1f} GiB on {place} ({free_bytes(place) / 2**30:.1f} are free)"
+            for place, need in needs.items()
+        ),
         at_once,
     )
     return chosen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -87,6 +88,7 @@ def bake(
         "relative": max_relative, "kl": max_kl, "perplexity": max_perplexity,
         "locality": min_locality,
     }  # fmt: skip
+    logging.getLogger("memedit.bake.memory").setLevel(logging.INFO)
     limits = Limits(**{name: value for name, value in given.items() if value is not None})
     how = get_method(method)
     with session(ctx).memory() as memory:

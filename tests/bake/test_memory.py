@@ -8,7 +8,8 @@ from memedit.bake.memory import batch_bytes, within_memory
 from tests.bake.small import EDITS, PREFIXES, TARGET, editable
 
 
-def test_as_many_edits_at_once_as_there_is_room_for(monkeypatch):
+def test_as_many_edits_at_once_as_there_is_room_for(monkeypatch, caplog):
+    caplog.set_level("INFO", memory.log.name)
     model = editable()
     prepared = prepare(model, EDITS, PREFIXES, seed=0)
     wanted = TARGET.model_copy(update={"at_once": 64})
@@ -20,6 +21,7 @@ def test_as_many_edits_at_once_as_there_is_room_for(monkeypatch):
     for free, expected in ((solving + needs[2], 3), (solving + needs[2] - 1, 2)):
         monkeypatch.setattr(memory, "free_bytes", lambda _device, free=free: free)
         assert within_memory(model, prepared, [1], wanted).at_once == expected
+        assert f"{free / 2**30:.1f} are free); {expected} edits at once" in caplog.text
     assert wanted.at_once == 64
 
 
