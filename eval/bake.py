@@ -18,11 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import record
+import torch
 import written
 from bake_life import whole_life
 from frontier import IN_SEQUENCE, TRIED, Vectors, changed
 from pydantic import BaseModel
 from record import Figure
+from torch.utils.flop_counter import FlopCounterMode
 from written import Said, said
 
 from memedit.bake import Delta, Editable, Moments, get_method, layers_of, load_settings
@@ -31,18 +33,25 @@ from memedit.bake.reading import Part
 from memedit.bake.spread import find_goal
 from memedit.baking.canaries import read_canaries
 from memedit.baking.weights import editable_of
+from memedit.edit import Edit
 from memedit.evaluate.cases import Case, Malformed
 from memedit.evaluate.datasets import load_dataset
 from memedit.models.load import load_local_model
 from memedit.train.split import is_dev
 
 RESULTS = Path(__file__).parent / "results"
-NAMES = ("rome", "memit", "others", "alphaedit", "speed", "tokens", "life", "frontier", "sequence")
+NAMES = ("rome", "memit", "others", "alphaedit", "speed", "mixed", "tokens", "life",
+         "frontier", "sequence")  # fmt: skip
 SINGLE, BATCH, SEQUENCE, LIFE = 100, 100, 1000, 1000  # edits
 STEP = 100  # of a sequence, written at once
 TRIALS = 30  # training-side cases for each setting of the frontier
 FAST, SLOW = 64, 3  # edits whose target vectors are timed
 PUBLISHED = "gpt2-xl"  # the papers' own settings
+AS_PUBLISHED = {"at_once": 1, "reuse": False}
+TIMED: tuple[tuple[str, str, Part], ...] = (
+    ("ROME", "rome", "mlp_out"),
+    ("MEMIT", "memit", "block_out"),
+)
 
 
 class Sections:
@@ -205,33 +214,81 @@ class Sections:
 
         Steps, rates and texts are those that ROME and MEMIT were published with, on both sides; the
         layers are this model's. In seconds of the processor, which do not count what other
-        processes take.
+        processes take. Arithmetic is counted beside: it bounds what a processor that is busy either
+        way can gain, while one that is not gains from batches as well.
         """
-        edits = [case.edits[0] for case in self.cases("counterfact_original", FAST)]
         found = []
-        ways: tuple[tuple[str, str, Part], ...] = (
-            ("ROME", "rome", "mlp_out"),
-            ("MEMIT", "memit", "block_out"),
-        )
-        for name, method, part in ways:
-            settings: Any = load_settings(method, source=PUBLISHED)
-            layer = layers_of(self.settings(method))[-1]
-            seconds = []
-            as_published = {"at_once": 1, "reuse": False}
-            few = edits[:: max(1, len(edits) // SLOW)]
-            for update, chosen in (({"at_once": FAST}, edits), (as_published, few)):
-                target = settings.target.model_copy(update=update)
-                with self.chat.engine.using(None):
-                    prepared = prepare(self.model, chosen, settings.prefixes, seed=0)
-                    started = time.process_time()
-                    find_goal(self.model, prepared, layer, [part], target, lambda *_: None)
-                seconds.append((time.process_time() - started) / len(chosen))
-            found += [
-                Figure(f"{name}: a target vector, seconds, {len(edits)} at once", seconds[0]),
-                Figure(f"{name}: a target vector, seconds, as published", seconds[1]),
-                Figure(f"{name}: how many times faster", seconds[1] / seconds[0], target=">= 8"),
-            ]
+        for name, method, part in TIMED:
+            found += self._times_faster(name, method, part, {})
+            slow, fast = (self._arithmetic(method, part, way) for way in (AS_PUBLISHED, {}))
+            found.append(Figure(f"{name}: how many times less arithmetic", slow / fast))
         return found
+
+    def mixed(self) -> list[Figure]:
+        """The same in float32, as published, against matrices multiplied in bfloat16.
+
+        What becomes of the edits is measured beside.
+        """
+        if self.model.network.dtype != torch.float32:
+            raise SystemExit("mixed: the weights must be in float32; give --dtype float32.")
+        found = []
+        for name, method, part in TIMED:
+            found += self._times_faster(f"{name}, mixed", method, part, {"mixed": True})
+        cases = self.cases("counterfact_original", BATCH)
+        before = said(self.chat, cases, greedy=False)
+        found += written.figures("base", before, before)
+        for name, mixed in (("float32", False), ("mixed", True)):
+            settings = changed(self.settings("memit"), {"target": {"mixed": mixed}})
+            delta = self.together("memit", cases, settings)
+            after = self.with_(delta, lambda: said(self.chat, cases, greedy=False))
+            found += written.figures(f"memit, {len(cases)} at once, {name}", after, before)
+        return found
+
+    def _times_faster(
+        self, name: str, method: str, part: Part, how: dict[str, Any]
+    ) -> list[Figure]:
+        """Seconds of the processor for a target vector, many at once and as published."""
+        edits = [case.edits[0] for case in self.cases("counterfact_original", FAST)]
+        few = edits[:: max(1, len(edits) // SLOW)]
+        seconds = []
+        for update, chosen in (({"at_once": FAST, **how}, edits), (AS_PUBLISHED, few)):
+            find = self._vectors(chosen, method, part, update)
+            started = time.process_time()
+            find()
+            seconds.append((time.process_time() - started) / len(chosen))
+        return [
+            Figure(f"{name}: a target vector, seconds, {len(edits)} at once", seconds[0]),
+            Figure(f"{name}: a target vector, seconds, as published", seconds[1]),
+            Figure(f"{name}: how many times faster", seconds[1] / seconds[0], target=">= 8"),
+        ]
+
+    def _arithmetic(self, method: str, part: Part, how: dict[str, Any]) -> float:
+        """Floating-point operations of an edit's vector if no edit stops early."""
+        edits = [case.edits[0] for case in self.cases("counterfact_original", FAST)][::4]
+        counts = []
+        for steps in (1, 2):  # the last step has no gradient
+            find = self._vectors(edits, method, part, {"at_once": FAST, **how, "steps": steps})
+            with FlopCounterMode(display=False) as counter:
+                find()
+            counts.append(counter.get_total_flops())
+        steps = int(load_settings(method, source=PUBLISHED).model_dump()["target"]["steps"])
+        return float(counts[0] + (steps - 1) * (counts[1] - counts[0])) / len(edits)
+
+    def _vectors(
+        self, edits: Sequence[Edit], method: str, part: Part, update: dict[str, Any]
+    ) -> Callable[[], object]:
+        """What finds the edits' target vectors, with the papers' settings but for ``update``."""
+        settings: Any = load_settings(method, source=PUBLISHED)
+        layer = layers_of(self.settings(method))[-1]
+        target = settings.target.model_copy(update=update)
+        with self.chat.engine.using(None):
+            prepared = prepare(self.model, edits, settings.prefixes, seed=0)
+
+        def find() -> object:
+            with self.chat.engine.using(None):
+                return find_goal(self.model, prepared, layer, [part], target, lambda *_: None)
+
+        return find
 
     def life(self) -> list[Figure]:
         """A memory baked, asked through the product, and taken out again."""
