@@ -92,6 +92,7 @@ def measured(section: Callable[[], Sequence[Figure]], command: str) -> dict[str,
         "command": command,
         "date": dt.date.today().isoformat(),
         "code": commit(ROOT),
+        "processor": machine()["processor"],
         "figures": [figure.to_dict() for figure in figures],
         "seconds": round(time.perf_counter() - started, 1),
         "peak_mib": round(peak_rss_mb()),
@@ -181,6 +182,7 @@ def _as_markdown(report: dict[str, Any], title: str, command: str, order: Iterab
     lines += [f"- {name}: sha256 {checksum}" for name, checksum in report["data"].items()]
     lines += [
         f"- {name}: `{section['command']}`, {section['date']}, code {section['code']}"
+        + (f", on {section['processor']}" if "processor" in section else "")
         for name, section in sections.items()
     ]
     return "\n".join(lines) + "\n"
