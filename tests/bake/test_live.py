@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
+from memedit.bake import live as live_module
 from memedit.bake import past as past_module
+from memedit.bake import tail_attention
 from memedit.bake.live import LivePass, Row
 from memedit.bake.past import can_reuse, shared_heads
+from memedit.errors import ModelError
 from tests.bake.small import CONFIGS, WIDTH, editable, network
 
 # Of different lengths; one is read at its first token, one in the middle and at its end.
@@ -87,6 +90,36 @@ def test_what_rows_begin_with_alike_is_run_once(family, layer, parts, monkeypatc
         logits, found = _run(LivePass(model, ALIKE, layer, parts), 0, parts)
         assert torch.allclose(logits, expected, atol=1e-10)
         assert torch.allclose(found[0], grads[0], rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize("family", CONFIGS)
+def test_attention_that_cannot_be_replaced_gets_a_cache(family, monkeypatch):
+    model, parts = editable(family), ["mlp_out"]
+    replaced = LivePass(model, ROWS, 1, parts)
+    expected, grads = _run(replaced, 0, parts)
+    monkeypatch.setattr(live_module, "can_attend", lambda _model: False)
+    cached = LivePass(model, ROWS, 1, parts)
+    assert all(group._tails is None for group in cached._groups)
+    logits, found = _run(cached, 0, parts)
+    assert torch.allclose(logits, expected, atol=1e-10)
+    assert torch.allclose(found[0], grads[0], rtol=1e-8, atol=1e-10)
+    cached.keep(torch.tensor([0, 2]))
+    vectors = torch.zeros(2, WIDTH, dtype=torch.float64)
+    assert sum(len(part) for part in cached.logits({"mlp_out": vectors})) == 5
+
+
+def test_what_came_before_is_attended_to_where_it_stands():
+    groups = LivePass(editable("llama"), ROWS, 1, ["mlp_out"])._groups
+    assert all(group._tails is not None for group in groups)
+
+
+def test_layers_that_do_not_come_by_are_noticed(monkeypatch):
+    model = editable("llama")
+    live = LivePass(model, ROWS, 1, ["mlp_out"])
+    monkeypatch.setattr(tail_attention, "NAME", "sdpa")  # its own attention goes on
+    with pytest.raises(ModelError, match="eager"):
+        live.logits({"mlp_out": torch.zeros(3, WIDTH, dtype=torch.float64)})
+    assert model.network.config._attn_implementation == "sdpa"
 
 
 def test_groups_change_nothing(monkeypatch):
