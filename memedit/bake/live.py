@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from transformers import DynamicCache
 
-from memedit.bake.past import Past, alike, can_reuse, positions_from, precision, read_past
+from memedit.bake.past import Past, alike, can_reuse, of_rows, positions_from, precision, read_past
 from memedit.bake.reading import (
     Part,
     Site,
@@ -205,10 +205,7 @@ class _Group:
         self._ids, self._mask = self._ids[rows], self._mask[rows]
         self._past_mask = self._past_mask[rows]
         self._start, self._at = self._start[rows], self._at[rows]
-        self._past = [
-            (keys[rows.to(keys.device)], values[rows.to(keys.device)])
-            for keys, values in self._past
-        ]
+        self._past = of_rows(self._past, rows)
         if self._tails is not None:
             self._tails = self._tails.keep(rows)
         if self._below is not None:

@@ -98,6 +98,11 @@ def shared_heads(rows: Sequence[Sequence[int]], most: Sequence[int]) -> list[int
     return counts
 
 
+def of_rows(past: Past, rows: Tensor) -> Past:
+    """The keys and values of some rows, int64 ``[kept]``; one may be taken several times."""
+    return [(keys[rows.to(keys.device)], values[rows.to(values.device)]) for keys, values in past]
+
+
 @torch.no_grad()
 def read_past(
     model: Editable,
@@ -132,7 +137,7 @@ def read_past(
         place = {head: i for i, head in enumerate(heads)}
         of_row = [place.get(head, 0) for head in own]  # masked for those that share nothing
         once = _run_alike(model, heads, [], None, mixed=mixed)
-        past = [(keys[of_row], values[of_row]) for keys, values in once]
+        past = of_rows(once, torch.tensor(of_row))
     middles = [row[count:end] for row, count, end in zip(rows, counts, starts, strict=True)]
     if any(middles):
         # A row without a middle is run with a token that is dropped again.
@@ -183,7 +188,7 @@ def _run_alike(
     longest = max(len(row) for row in rows)
     found: list[Past] = []
     for group in groups:
-        before = [(keys[group], values[group]) for keys, values in past]
+        before = of_rows(past, torch.tensor(group))
         behind = None if skipped is None else skipped[group]
         given, _ = _run(model, [rows[i] for i in group], before, behind, mixed=mixed)
         lacking = longest - max(len(rows[i]) for i in group)

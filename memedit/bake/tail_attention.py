@@ -18,13 +18,12 @@ import torch
 from torch import Tensor
 from transformers import AttentionInterface
 
+from memedit.bake.past import Past, of_rows
 from memedit.models.attention import attending, can_replace, check_came_by, refuse_added
 from memedit.models.together import keeps_everything
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
-
-    from memedit.bake.past import Past
 
 # What transformers calls this attention in a model's configuration.
 NAME = "memedit_tail"
@@ -71,9 +70,7 @@ class Tails:
 
     def keep(self, rows: Tensor) -> Tails:
         """Those of these rows, int64 ``[kept]``."""
-        past = [(keys[rows.to(keys.device)], values[rows.to(values.device)])
-                for keys, values in self.past]  # fmt: skip
-        return Tails(past, self.layers, self.seen[rows])
+        return Tails(of_rows(self.past, rows), self.layers, self.seen[rows])
 
     @contextlib.contextmanager
     def attending(self, model: PreTrainedModel) -> Iterator[None]:
