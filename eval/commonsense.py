@@ -15,7 +15,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from record import Figure, share
 from memedit.bake import Moments, get_method, load_settings, refusals
 from memedit.bake.chosen import Similarity, choose, similarities
 from memedit.bake.contexts import prepare
+from memedit.bake.settings import families
 from memedit.baking.weights import editable_of
 from memedit.evaluate.answering import Answerer
 from memedit.evaluate.cases import Case, Malformed
@@ -46,11 +47,15 @@ from memedit.models.load import load_local_model
 from memedit.train.split import is_dev
 
 RESULTS = Path(__file__).parent / "results"
+EDITS = 100
 SEED = 0  # of the choice of events, and of all that a method draws
 # Of each case: the edit prompt, and at most so many of the others.
 AT_MOST = {"rephrase": 1, "reasoning": 2, "locality": 2}
+OPEN, YES_OR_NO = ("edit", "rephrase", "reasoning"), ("locality",)
+# For answers of several words; a method without such settings has the family's.
+SENTENCES = "smollm2-135m-sentences"
 
-# Section: method, and what is other than in hparams/METHOD/smollm2-135m.toml.
+# Section: method, and what is other than in its settings.
 WAYS: dict[str, tuple[str, Mapping[str, Any]]] = {
     "base": ("base", {}),
     "in-context": ("in-context", {}),
@@ -201,7 +206,8 @@ class Benchmark:
         edits = [case.edits[0] for case in self.cases]
         with engine.using(None):
             model = editable_of(engine)
-            settings = load_settings(method, model.network)
+            source = SENTENCES if SENTENCES in families(method) else None
+            settings = load_settings(method, model.network, source=source)
             if update:
                 settings = changed(settings, update)
             refused = {i: error.message for i, error in refusals(model, edits, settings).items()}
@@ -230,22 +236,33 @@ class Benchmark:
             made.close()
 
     def _asked(self, method: Any, refused: Mapping[str, str]) -> list[Outcome]:
-        live = LiveEdits(self.cases)
-        works = []
-        for case in self.cases:
-            queries = self.suite.queries(case)
-            works.append(Work(case, queries, live.contested(case, queries), live=len(self.cases)))
-        plans = iter(method.plan([q.prompt for work in works for q in work.queries]))
-        planned = [
-            Work(w.case, w.queries, w.contested, [next(plans) for _ in w.queries],
-                 [None] * len(w.queries), live=w.live)
-            for w in works
-        ]  # fmt: skip
-        good = [work for work in planned if work.case.edits[0].id not in refused]
-        told = {
-            w.case.id: o for w, o in zip(good, judge(good, self.suite, Answerer()), strict=True)
-        }
-        return [told.get(w.case.id) or failed(w, refused[w.case.edits[0].id]) for w in planned]
+        """What comes of every case; yes or no is only scored, since no figure asks for its text."""
+        live, answerer = LiveEdits(self.cases), Answerer()
+        parts = []
+        for kinds, generate in ((OPEN, True), (YES_OR_NO, False)):
+            suite = self.suite.model_copy(update={"kinds": kinds, "generate": generate})
+            works = []
+            for case in self.cases:
+                queries = suite.queries(case)
+                contested = live.contested(case, queries)
+                works.append(Work(case, queries, contested, live=len(self.cases)))
+            plans = iter(method.plan([q.prompt for work in works for q in work.queries]))
+            planned = [
+                replace(w, plans=[next(plans) for _ in w.queries],
+                        conditions_met=[None] * len(w.queries))
+                for w in works
+            ]  # fmt: skip
+            good = [work for work in planned if work.case.edits[0].id not in refused]
+            told = dict(zip([w.case.id for w in good], judge(good, suite, answerer), strict=True))
+            parts.append(
+                [told.get(w.case.id) or failed(w, refused[w.case.edits[0].id]) for w in planned]
+            )
+        return [
+            replace(
+                said, outputs=said.outputs + scored.outputs, failed=said.failed or scored.failed
+            )
+            for said, scored in zip(*parts, strict=True)
+        ]
 
     def _by_relation(
         self, chosen: Mapping[str, Any], layers: int, cases: Sequence[Case]
@@ -322,30 +339,32 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path, help="folder of the data sets")
     parser.add_argument("--only", choices=names, nargs="+", default=names)
-    parser.add_argument("--edits", type=int, default=100, help="how many are live together")
+    parser.add_argument("--edits", type=int, default=EDITS, help="how many are live together")
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), help="of the weights")
     parser.add_argument("--moments", type=Path, help="where to keep second moments")
     parser.add_argument("--keep", type=Path, required=True, help="where to keep what was answered")
-    parser.add_argument("--out", type=Path, default=RESULTS / "commonsense.json")
+    parser.add_argument("--out", type=Path, help="the results; a file for each number of edits")
     args = parser.parse_args()
+    size = "" if args.edits == EDITS else f"-{args.edits}"
+    out = args.out or RESULTS / f"commonsense{size}.json"
     torch.manual_seed(SEED)
     benchmark = Benchmark(args.data, args.keep, args.edits, args.moments, args.dtype)
     data = record.checksums(sorted(args.data.rglob("ckebench*.gz")))
     whole = "python eval/commonsense.py DATA_DIR --keep FOLDER"
     options = f" --edits {args.edits}" + ("" if args.dtype is None else f" --dtype {args.dtype}")
-    text = ""
+    title, text = f"{args.edits} commonsense edits at once", ""
     for name in args.only:
-        report = record.read(args.out) | {"machine": machine(), "data": data}
+        report = record.read(out) | {"machine": machine(), "data": data}
         command = f"{whole} --only {name!r}{options}"
         report["sections"][name] = record.measured(partial(benchmark.section, name), command)
         report["layers"] = report.get("layers", {}) | benchmark.layers
-        text = record.write(report, args.out, "Commonsense edits", whole, names)
+        text = record.write(report, out, title, whole + options, names)
         text += layer_table(report["layers"])
         if maps := layer_maps(report["layers"]):
-            picture = args.out.with_name(f"{args.out.stem}-layers.png")
+            picture = out.with_name(f"{out.stem}-layers.png")
             picture.write_bytes(png(maps, "Share of the edits that choose a layer", columns=2))
             text += f"\n![The same as a heat map]({picture.name})\n"
-        args.out.with_suffix(".md").write_text(text)
+        out.with_suffix(".md").write_text(text)
         print(name, "done", flush=True)
     print(text)
 

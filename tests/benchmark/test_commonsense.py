@@ -35,7 +35,7 @@ def benchmark_of_two(tmp_path, monkeypatch):
     small = Settings(layers=(0, 1), top=1, share=0.5, token="subject", target=TARGET,
                      prefixes=PREFIXES, moments=MOMENTS, boundary=0, among=(0,))  # fmt: skip
     monkeypatch.setattr(commonsense, "load_local_model", lambda **_: chat)
-    monkeypatch.setattr(commonsense, "load_settings", lambda *_: small)
+    monkeypatch.setattr(commonsense, "load_settings", lambda *_, **__: small)
     monkeypatch.setattr(commonsense, "is_dev", lambda *_: True)
     monkeypatch.setattr(commonsense, "BOUNDARY", 0)
     return Benchmark(tmp_path, tmp_path / "keep", 2, None, None)
