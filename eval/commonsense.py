@@ -15,7 +15,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,6 @@ from record import Figure, share
 from memedit.bake import Moments, get_method, load_settings, refusals
 from memedit.bake.chosen import Similarity, choose, similarities
 from memedit.bake.contexts import prepare
-from memedit.bake.settings import families
 from memedit.baking.weights import editable_of
 from memedit.evaluate.answering import Answerer
 from memedit.evaluate.cases import Case, Malformed
@@ -52,26 +51,39 @@ SEED = 0  # of the choice of events, and of all that a method draws
 # Of each case: the edit prompt, and at most so many of the others.
 AT_MOST = {"rephrase": 1, "reasoning": 2, "locality": 2}
 OPEN, YES_OR_NO = ("edit", "rephrase", "reasoning"), ("locality",)
-# For answers of several words; a method without such settings has the family's.
-SENTENCES = "smollm2-135m-sentences"
 
-# Section: method, and what is other than in its settings.
-WAYS: dict[str, tuple[str, Mapping[str, Any]]] = {
-    "base": ("base", {}),
-    "in-context": ("in-context", {}),
-    "memory": ("memory", {}),
-    "ft-m": ("ft-m", {}),
-    "memit": ("memit", {}),
-    "pmet": ("pmet", {}),
-    "dem": ("dem", {}),
-    "dem, fixed layers": ("dem", {"dynamic": False}),
-    "dem, no attention": ("dem", {"attention": False}),
-    "dem, no MLP": ("dem", {"mlp": False}),
-    "dem, all layers but the ends": ("dem", {"among": None, "boundary": 1}),
-    "dem, not held": ("dem", {"hold": False}),
-    "dem, at the last token": (
-        "dem",
-        {"token": "last", "similarity": "block", "among": None, "boundary": 2},
+
+@dataclass(frozen=True)
+class Way:
+    """A way to make the edits.
+
+    Attributes:
+        method: The method.
+        update: What is other than in its settings.
+        source: A file of settings by name; None for the embedded model's own.
+    """
+
+    method: str
+    update: Mapping[str, Any] = field(default_factory=dict)
+    source: str | None = None
+
+
+WAYS = {
+    "base": Way("base"),
+    "in-context": Way("in-context"),
+    "memory": Way("memory"),
+    "ft-m": Way("ft-m"),
+    "ft-m, for sentences": Way("ft-m", source="smollm2-135m-sentences"),
+    "memit": Way("memit"),
+    "pmet": Way("pmet"),
+    "dem": Way("dem"),
+    "dem, fixed layers": Way("dem", {"dynamic": False}),
+    "dem, no attention": Way("dem", {"attention": False}),
+    "dem, no MLP": Way("dem", {"mlp": False}),
+    "dem, all layers but the ends": Way("dem", {"among": None, "boundary": 1}),
+    "dem, not held": Way("dem", {"hold": False}),
+    "dem, at the last token": Way(
+        "dem", {"token": "last", "similarity": "block", "among": None, "boundary": 2}
     ),
 }
 SHOWN = (
@@ -143,9 +155,9 @@ class Benchmark:
             return self.tests()
         if name == CHOICE:
             return self.choice()
-        method, update = WAYS[name]
-        found = self._in_weights(name, method, update) if _has_settings(method) else None
-        outcomes = self._beside(method) if found is None else found
+        way = WAYS[name]
+        weights = way.method not in ("base", "in-context", "memory")
+        outcomes = self._in_weights(name, way) if weights else self._beside(way.method)
         self._keep(name, outcomes)
         base = outcomes if name == "base" else self._kept("base")
         measured = figures(outcomes, base, names=SHOWN, seed=SEED)
@@ -201,18 +213,17 @@ class Benchmark:
 
     # -- internal --------------------------------------------------------------------------------
 
-    def _in_weights(self, name: str, method: str, update: Mapping[str, Any]) -> list[Outcome]:
+    def _in_weights(self, name: str, way: Way) -> list[Outcome]:
         engine = self.chat.engine
         edits = [case.edits[0] for case in self.cases]
         with engine.using(None):
             model = editable_of(engine)
-            source = SENTENCES if SENTENCES in families(method) else None
-            settings = load_settings(method, model.network, source=source)
-            if update:
-                settings = changed(settings, update)
+            settings = load_settings(way.method, model.network, source=way.source)
+            if way.update:
+                settings = changed(settings, way.update)
             refused = {i: error.message for i, error in refusals(model, edits, settings).items()}
             good = [edit for edit in edits if edit.id not in refused]
-            delta = get_method(method).compute(
+            delta = get_method(way.method).compute(
                 model, good, settings, moments=self.moments, seed=SEED
             )
             model.apply(delta)
@@ -293,10 +304,6 @@ class Benchmark:
             raise SystemExit(f"{name}: nothing is kept in {path}; run --only {name!r} first")
         lines = path.read_text(encoding="utf-8").splitlines()
         return [Outcome.from_dict(json.loads(line)) for line in lines]
-
-
-def _has_settings(method: str) -> bool:
-    return method not in ("base", "in-context", "memory")
 
 
 def layer_table(layers: Mapping[str, Any]) -> str:

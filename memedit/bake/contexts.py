@@ -32,9 +32,6 @@ class PrefixSettings(BaseModel):
         bare_share: The prompt without prefix's share in an averaged key; None for an equal one.
         chat: Whether the prompt and the question are also asked in a turn of a chat. The published
             methods write what a model goes on with; one that is asked in turns answers otherwise.
-        end: What is written behind the target, such as "." to end its sentence: a model that was
-            taught a phrase of several words often says it again and again. No published method
-            has this.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,7 +42,6 @@ class PrefixSettings(BaseModel):
     top_k: int = Field(5, ge=1)
     bare_share: float | None = Field(None, gt=0, lt=1)
     chat: bool = False
-    end: str = ""
 
 
 @dataclass(frozen=True)
@@ -133,16 +129,14 @@ def prepare(
     prefixes = ("", *draw_prefixes(model, settings, seed=seed))
     others = len(prefixes) - 1 + (2 if settings.chat else 0)
     bare = settings.bare_share if settings.bare_share is not None else 1 / (1 + others)
-
-    def aligned(edit: Edit) -> tuple[Aligned, ...]:
-        written = edit.model_copy(update={"target_new": edit.target_new + settings.end})
-        return tuple(align_edit(model.tokens, written, prefixes, context, chat=settings.chat))
-
     return Prepared(
         edits=tuple(edits),
         prefixes=prefixes,
         shares=(bare, *[(1 - bare) / others] * others) if others else (1.0,),
-        texts=tuple(aligned(edit) for edit in edits),
+        texts=tuple(
+            tuple(align_edit(model.tokens, edit, prefixes, context, chat=settings.chat))
+            for edit in edits
+        ),
         essences=tuple(
             align(model.tokens, ESSENCE, edit.subject) if has_subject(edit) else None
             for edit in edits

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from memedit.bake.editable import Editable
 
 STOP_LOSS = 1e-2
+_BARE = PrefixSettings(begin_with=(), lengths=())
 
 
 class Settings(BaseModel):
@@ -42,7 +43,6 @@ class Settings(BaseModel):
         learning_rate: Adam's.
         weight_decay: Adam's.
         at_once: How many edits share a step.
-        end: See :class:`~memedit.bake.contexts.PrefixSettings`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -52,7 +52,6 @@ class Settings(BaseModel):
     learning_rate: float = Field(5e-4, gt=0)
     weight_decay: float = Field(0.0, ge=0)
     at_once: int = Field(32, ge=1)
-    end: str = ""
 
 
 def compute(
@@ -65,8 +64,7 @@ def compute(
     watch: Watch,
 ) -> Delta:
     """See :class:`~memedit.bake.methods.Method`; figures: ``loss`` of each pass."""
-    bare = PrefixSettings(begin_with=(), lengths=(), end=settings.end)
-    prepared = prepare(model, edits, bare, seed=seed)
+    prepared = prepare(model, edits, _BARE, seed=seed)
     rows = [texts[0] for texts in prepared.texts]
     path = model.blocks.mlp_out_path(settings.layer)
     before = model.weight(path)

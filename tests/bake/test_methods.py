@@ -20,7 +20,7 @@ from memedit.bake import (
 )
 from memedit.bake import memory as memory_module
 from memedit.bake.alphaedit import Settings as AlphaEdit
-from memedit.bake.contexts import PrefixSettings, draw_prefixes, prepare
+from memedit.bake.contexts import draw_prefixes, prepare
 from memedit.bake.dem import Settings as Dem
 from memedit.bake.ftm import Settings as FtM
 from memedit.bake.memit import Settings as Memit
@@ -288,17 +288,6 @@ def test_a_model_with_a_switched_off_adapter_is_its_base():
     assert torch.equal(deltas[0].factors[path].dense(), deltas[1].factors[path].dense())
     models[1].apply(deltas[0])
     models[1].revert(deltas[0].id)
-
-
-def test_a_target_may_end_its_sentence():
-    model, bare = editable(), PrefixSettings(begin_with=(), lengths=())
-    for edit in EDITS:
-        plain, ended = (
-            prepare(model, [edit], settings, seed=0).texts[0][0]
-            for settings in (bare, bare.model_copy(update={"end": "."}))
-        )
-        assert model.tokens.decode(ended.ids) == model.tokens.decode(plain.ids) + "."
-        assert (ended.subject, ended.target) == (plain.subject, plain.target)
 
 
 def test_prefixes_are_drawn_alike_and_begin_as_asked():

@@ -47,6 +47,11 @@ def test_settings_for_chats():
     assert not load_settings("memit", source="smollm2-135m").prefixes.chat
 
 
+def test_settings_for_sentences():
+    plain, own = (load_settings("ft-m", source=f"smollm2-135m{of}") for of in ("", "-sentences"))
+    assert own.learning_rate > plain.learning_rate
+
+
 def test_published_values():
     rome = load_settings("rome", source="gpt2-xl")
     assert (rome.layer, rome.target.steps, rome.target.clamp, rome.target.kl) == (17, 20, 4, 0.0625)
