@@ -15,7 +15,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -46,27 +46,44 @@ from memedit.models.load import load_local_model
 from memedit.train.split import is_dev
 
 RESULTS = Path(__file__).parent / "results"
+EDITS = 100
 SEED = 0  # of the choice of events, and of all that a method draws
 # Of each case: the edit prompt, and at most so many of the others.
 AT_MOST = {"rephrase": 1, "reasoning": 2, "locality": 2}
+OPEN, YES_OR_NO = ("edit", "rephrase", "reasoning"), ("locality",)
 
-# Section: method, and what is other than in hparams/METHOD/smollm2-135m.toml.
-WAYS: dict[str, tuple[str, Mapping[str, Any]]] = {
-    "base": ("base", {}),
-    "in-context": ("in-context", {}),
-    "memory": ("memory", {}),
-    "ft-m": ("ft-m", {}),
-    "memit": ("memit", {}),
-    "pmet": ("pmet", {}),
-    "dem": ("dem", {}),
-    "dem, fixed layers": ("dem", {"dynamic": False}),
-    "dem, no attention": ("dem", {"attention": False}),
-    "dem, no MLP": ("dem", {"mlp": False}),
-    "dem, all layers but the ends": ("dem", {"among": None, "boundary": 1}),
-    "dem, not held": ("dem", {"hold": False}),
-    "dem, at the last token": (
-        "dem",
-        {"token": "last", "similarity": "block", "among": None, "boundary": 2},
+
+@dataclass(frozen=True)
+class Way:
+    """A way to make the edits.
+
+    Attributes:
+        method: The method.
+        update: What is other than in its settings.
+        source: A file of settings by name; None for the embedded model's own.
+    """
+
+    method: str
+    update: Mapping[str, Any] = field(default_factory=dict)
+    source: str | None = None
+
+
+WAYS = {
+    "base": Way("base"),
+    "in-context": Way("in-context"),
+    "memory": Way("memory"),
+    "ft-m": Way("ft-m"),
+    "ft-m, for sentences": Way("ft-m", source="smollm2-135m-sentences"),
+    "memit": Way("memit"),
+    "pmet": Way("pmet"),
+    "dem": Way("dem"),
+    "dem, fixed layers": Way("dem", {"dynamic": False}),
+    "dem, no attention": Way("dem", {"attention": False}),
+    "dem, no MLP": Way("dem", {"mlp": False}),
+    "dem, all layers but the ends": Way("dem", {"among": None, "boundary": 1}),
+    "dem, not held": Way("dem", {"hold": False}),
+    "dem, at the last token": Way(
+        "dem", {"token": "last", "similarity": "block", "among": None, "boundary": 2}
     ),
 }
 SHOWN = (
@@ -138,9 +155,9 @@ class Benchmark:
             return self.tests()
         if name == CHOICE:
             return self.choice()
-        method, update = WAYS[name]
-        found = self._in_weights(name, method, update) if _has_settings(method) else None
-        outcomes = self._beside(method) if found is None else found
+        way = WAYS[name]
+        weights = way.method not in ("base", "in-context", "memory")
+        outcomes = self._in_weights(name, way) if weights else self._beside(way.method)
         self._keep(name, outcomes)
         base = outcomes if name == "base" else self._kept("base")
         measured = figures(outcomes, base, names=SHOWN, seed=SEED)
@@ -196,17 +213,17 @@ class Benchmark:
 
     # -- internal --------------------------------------------------------------------------------
 
-    def _in_weights(self, name: str, method: str, update: Mapping[str, Any]) -> list[Outcome]:
+    def _in_weights(self, name: str, way: Way) -> list[Outcome]:
         engine = self.chat.engine
         edits = [case.edits[0] for case in self.cases]
         with engine.using(None):
             model = editable_of(engine)
-            settings = load_settings(method, model.network)
-            if update:
-                settings = changed(settings, update)
+            settings = load_settings(way.method, model.network, source=way.source)
+            if way.update:
+                settings = changed(settings, way.update)
             refused = {i: error.message for i, error in refusals(model, edits, settings).items()}
             good = [edit for edit in edits if edit.id not in refused]
-            delta = get_method(method).compute(
+            delta = get_method(way.method).compute(
                 model, good, settings, moments=self.moments, seed=SEED
             )
             model.apply(delta)
@@ -230,22 +247,33 @@ class Benchmark:
             made.close()
 
     def _asked(self, method: Any, refused: Mapping[str, str]) -> list[Outcome]:
-        live = LiveEdits(self.cases)
-        works = []
-        for case in self.cases:
-            queries = self.suite.queries(case)
-            works.append(Work(case, queries, live.contested(case, queries), live=len(self.cases)))
-        plans = iter(method.plan([q.prompt for work in works for q in work.queries]))
-        planned = [
-            Work(w.case, w.queries, w.contested, [next(plans) for _ in w.queries],
-                 [None] * len(w.queries), live=w.live)
-            for w in works
-        ]  # fmt: skip
-        good = [work for work in planned if work.case.edits[0].id not in refused]
-        told = {
-            w.case.id: o for w, o in zip(good, judge(good, self.suite, Answerer()), strict=True)
-        }
-        return [told.get(w.case.id) or failed(w, refused[w.case.edits[0].id]) for w in planned]
+        """What comes of every case; yes or no is only scored, since no figure asks for its text."""
+        live, answerer = LiveEdits(self.cases), Answerer()
+        parts = []
+        for kinds, generate in ((OPEN, True), (YES_OR_NO, False)):
+            suite = self.suite.model_copy(update={"kinds": kinds, "generate": generate})
+            works = []
+            for case in self.cases:
+                queries = suite.queries(case)
+                contested = live.contested(case, queries)
+                works.append(Work(case, queries, contested, live=len(self.cases)))
+            plans = iter(method.plan([q.prompt for work in works for q in work.queries]))
+            planned = [
+                replace(w, plans=[next(plans) for _ in w.queries],
+                        conditions_met=[None] * len(w.queries))
+                for w in works
+            ]  # fmt: skip
+            good = [work for work in planned if work.case.edits[0].id not in refused]
+            told = dict(zip([w.case.id for w in good], judge(good, suite, answerer), strict=True))
+            parts.append(
+                [told.get(w.case.id) or failed(w, refused[w.case.edits[0].id]) for w in planned]
+            )
+        return [
+            replace(
+                said, outputs=said.outputs + scored.outputs, failed=said.failed or scored.failed
+            )
+            for said, scored in zip(*parts, strict=True)
+        ]
 
     def _by_relation(
         self, chosen: Mapping[str, Any], layers: int, cases: Sequence[Case]
@@ -276,10 +304,6 @@ class Benchmark:
             raise SystemExit(f"{name}: nothing is kept in {path}; run --only {name!r} first")
         lines = path.read_text(encoding="utf-8").splitlines()
         return [Outcome.from_dict(json.loads(line)) for line in lines]
-
-
-def _has_settings(method: str) -> bool:
-    return method not in ("base", "in-context", "memory")
 
 
 def layer_table(layers: Mapping[str, Any]) -> str:
@@ -322,30 +346,32 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path, help="folder of the data sets")
     parser.add_argument("--only", choices=names, nargs="+", default=names)
-    parser.add_argument("--edits", type=int, default=100, help="how many are live together")
+    parser.add_argument("--edits", type=int, default=EDITS, help="how many are live together")
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), help="of the weights")
     parser.add_argument("--moments", type=Path, help="where to keep second moments")
     parser.add_argument("--keep", type=Path, required=True, help="where to keep what was answered")
-    parser.add_argument("--out", type=Path, default=RESULTS / "commonsense.json")
+    parser.add_argument("--out", type=Path, help="the results; a file for each number of edits")
     args = parser.parse_args()
+    size = "" if args.edits == EDITS else f"-{args.edits}"
+    out = args.out or RESULTS / f"commonsense{size}.json"
     torch.manual_seed(SEED)
     benchmark = Benchmark(args.data, args.keep, args.edits, args.moments, args.dtype)
     data = record.checksums(sorted(args.data.rglob("ckebench*.gz")))
     whole = "python eval/commonsense.py DATA_DIR --keep FOLDER"
     options = f" --edits {args.edits}" + ("" if args.dtype is None else f" --dtype {args.dtype}")
-    text = ""
+    title, text = f"{args.edits} commonsense edits at once", ""
     for name in args.only:
-        report = record.read(args.out) | {"machine": machine(), "data": data}
+        report = record.read(out) | {"machine": machine(), "data": data}
         command = f"{whole} --only {name!r}{options}"
         report["sections"][name] = record.measured(partial(benchmark.section, name), command)
         report["layers"] = report.get("layers", {}) | benchmark.layers
-        text = record.write(report, args.out, "Commonsense edits", whole, names)
+        text = record.write(report, out, title, whole + options, names)
         text += layer_table(report["layers"])
         if maps := layer_maps(report["layers"]):
-            picture = args.out.with_name(f"{args.out.stem}-layers.png")
+            picture = out.with_name(f"{out.stem}-layers.png")
             picture.write_bytes(png(maps, "Share of the edits that choose a layer", columns=2))
             text += f"\n![The same as a heat map]({picture.name})\n"
-        args.out.with_suffix(".md").write_text(text)
+        out.with_suffix(".md").write_text(text)
         print(name, "done", flush=True)
     print(text)
 

@@ -26,7 +26,8 @@ class Model:
 
 @pytest.mark.parametrize("method", method_names())
 def test_every_family_has_its_settings_and_no_other_takes_them(method):
-    asked_for = {name for name in families(method) if name.endswith("-chat")}  # by name alone
+    by_name = ("-chat", "-sentences")
+    asked_for = {name for name in families(method) if name.endswith(by_name)}
     assert set(families(method)) - asked_for == set(FAMILIES)
     for name, config in FAMILIES.items():
         assert load_settings(method, Model(config)) == load_settings(method, source=name)
@@ -44,6 +45,11 @@ def test_settings_for_chats():
     settings = load_settings("memit", source="smollm2-135m-chat")
     assert settings.prefixes.chat
     assert not load_settings("memit", source="smollm2-135m").prefixes.chat
+
+
+def test_settings_for_sentences():
+    plain, own = (load_settings("ft-m", source=f"smollm2-135m{of}") for of in ("", "-sentences"))
+    assert own.learning_rate > plain.learning_rate
 
 
 def test_published_values():

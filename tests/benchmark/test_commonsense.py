@@ -35,7 +35,7 @@ def benchmark_of_two(tmp_path, monkeypatch):
     small = Settings(layers=(0, 1), top=1, share=0.5, token="subject", target=TARGET,
                      prefixes=PREFIXES, moments=MOMENTS, boundary=0, among=(0,))  # fmt: skip
     monkeypatch.setattr(commonsense, "load_local_model", lambda **_: chat)
-    monkeypatch.setattr(commonsense, "load_settings", lambda *_: small)
+    monkeypatch.setattr(commonsense, "load_settings", lambda *_, **__: small)
     monkeypatch.setattr(commonsense, "is_dev", lambda *_: True)
     monkeypatch.setattr(commonsense, "BOUNDARY", 0)
     return Benchmark(tmp_path, tmp_path / "keep", 2, None, None)
@@ -80,9 +80,10 @@ def test_an_interval_of_ones_own_is_kept():
 
 
 def test_every_ablation_changes_settings_that_there_are():
-    known = load_settings("dem", source="smollm2-135m").model_dump()
-    for method, update in WAYS.values():
-        assert method in {"base", "in-context", "memory", *method_names()}
-        if method == "dem":
-            assert all(known[name] != value for name, value in update.items())
-            Settings.model_validate(known | update)
+    for way in WAYS.values():
+        assert way.method in {"base", "in-context", "memory", *method_names()}
+        if way.update:
+            settings = load_settings(way.method, source="smollm2-135m")
+            known = settings.model_dump()
+            assert all(known[name] != value for name, value in way.update.items())
+            type(settings).model_validate(known | way.update)
