@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import record
-import torch
 import written
 from bake_life import whole_life
 from frontier import IN_SEQUENCE, TRIED, Vectors, changed
@@ -40,8 +39,7 @@ from memedit.models.load import load_local_model
 from memedit.train.split import is_dev
 
 RESULTS = Path(__file__).parent / "results"
-NAMES = ("rome", "memit", "others", "alphaedit", "speed", "mixed", "tokens", "life",
-         "frontier", "sequence")  # fmt: skip
+NAMES = ("rome", "memit", "others", "alphaedit", "speed", "tokens", "life", "frontier", "sequence")
 SINGLE, BATCH, SEQUENCE, LIFE = 100, 100, 1000, 1000  # edits
 STEP = 100  # of a sequence, written at once
 TRIALS = 30  # training-side cases for each setting of the frontier
@@ -219,37 +217,17 @@ class Sections:
         """
         found = []
         for name, method, part in TIMED:
-            found += self._times_faster(name, method, part, {})
+            found += self._times_faster(name, method, part)
             slow, fast = (self._arithmetic(method, part, way) for way in (AS_PUBLISHED, {}))
             found.append(Figure(f"{name}: how many times less arithmetic", slow / fast))
         return found
 
-    def mixed(self) -> list[Figure]:
-        """MEMIT in float32, as published, against matrices multiplied in bfloat16.
-
-        What becomes of the edits is measured beside.
-        """
-        if self.model.network.dtype != torch.float32:
-            raise SystemExit("mixed: the weights must be in float32; give --dtype float32.")
-        found = self._times_faster("MEMIT, mixed", "memit", "block_out", {"mixed": True})
-        cases = self.cases("counterfact_original", BATCH)
-        before = said(self.chat, cases, greedy=False)
-        found += written.figures("base", before, before)
-        for name, mixed in (("float32", False), ("mixed", True)):
-            settings = changed(self.settings("memit"), {"target": {"mixed": mixed}})
-            delta = self.together("memit", cases, settings)
-            after = self.with_(delta, lambda: said(self.chat, cases, greedy=False))
-            found += written.figures(f"memit, {len(cases)} at once, {name}", after, before)
-        return found
-
-    def _times_faster(
-        self, name: str, method: str, part: Part, how: dict[str, Any]
-    ) -> list[Figure]:
+    def _times_faster(self, name: str, method: str, part: Part) -> list[Figure]:
         """Seconds of the processor for a target vector, many at once and as published."""
         edits = [case.edits[0] for case in self.cases("counterfact_original", FAST)]
         few = edits[:: max(1, len(edits) // SLOW)]
         seconds = []
-        for update, chosen in (({"at_once": FAST, **how}, edits), (AS_PUBLISHED, few)):
+        for update, chosen in (({"at_once": FAST}, edits), (AS_PUBLISHED, few)):
             find = self._vectors(chosen, method, part, update)
             started = time.process_time()
             find()
