@@ -76,12 +76,17 @@ WAYS = {
     "ft-m, for sentences": Way("ft-m", source="smollm2-135m-sentences"),
     "memit": Way("memit"),
     "pmet": Way("pmet"),
+    "memit, joint and sparing": Way("memit", {"target": {"joint": True}, "behind": 4.0}),
+    "pmet, joint and sparing": Way("pmet", {"target": {"joint": True}, "behind": 4.0}),
     "dem": Way("dem"),
     "dem, fixed layers": Way("dem", {"dynamic": False}),
     "dem, no attention": Way("dem", {"attention": False}),
     "dem, no MLP": Way("dem", {"mlp": False}),
     "dem, all layers but the ends": Way("dem", {"among": None, "boundary": 1}),
     "dem, not held": Way("dem", {"hold": False}),
+    "dem, not joint": Way("dem", {"target": {"joint": False}}),
+    "dem, not sparing": Way("dem", {"behind": 0.0}),
+    "dem, no names": Way("dem", {"names": ()}),
     "dem, at the last token": Way(
         "dem", {"token": "last", "similarity": "block", "among": None, "boundary": 2}
     ),

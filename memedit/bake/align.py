@@ -211,6 +211,21 @@ def align_edit(
     return rows
 
 
+def by_key(texts: Sequence[Sequence[Aligned]]) -> list[list[int]]:
+    """Which edits are written at one key: those whose texts agree up to the subject's last token.
+
+    Args:
+        texts: Each edit's, as :func:`align_edit` gives them for the same prefixes.
+
+    Returns:
+        The edits' numbers, those of one key together, in the order each key comes first.
+    """
+    found: dict[tuple[tuple[int, ...], ...], list[int]] = {}
+    for number, own in enumerate(texts):
+        found.setdefault(tuple(text.upto_subject for text in own), []).append(number)
+    return list(found.values())
+
+
 def _covering(spans: Sequence[tuple[int, int]], start: int, end: int) -> list[int]:
     """The tokens that cover a character from ``start`` to ``end``, in order."""
     return [i for i, (a, b) in enumerate(spans) if a < b and a < end and b > start]

@@ -59,6 +59,19 @@ def similarities(model: Editable, prepared: Prepared, of: Similarity) -> Tensor:
     return torch.stack(found, dim=1)
 
 
+def mean_of(cosines: Tensor, groups: Sequence[Sequence[int]]) -> Tensor:
+    """The cosines with those of each group's edits replaced by their mean.
+
+    Args:
+        cosines: ``[edits, layers]``, see :func:`similarities`.
+        groups: Numbers of edits that are to choose together; an edit in none chooses alone.
+    """
+    found = cosines.clone()
+    for group in groups:
+        found[list(group)] = cosines[list(group)].mean(0)
+    return found
+
+
 def choose(cosines: Tensor, top: int, among: Sequence[int]) -> list[tuple[int, ...]]:
     """Each edit's ``top`` layers with the cosines nearest zero, ascending.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
@@ -16,9 +17,13 @@ from memedit.bake.reading import Site, read_last
 from memedit.bake.targets import Wanted
 from memedit.edit import Edit
 from memedit.errors import BakeError
+from memedit.models.tokens import padded
 
 if TYPE_CHECKING:
     from memedit.bake.editable import Editable
+
+
+_ROWS = 64  # that are gone on with together
 
 
 class PrefixSettings(BaseModel):
@@ -71,6 +76,15 @@ class Prepared:
             essences=tuple(self.essences[i] for i in numbers),
         )
 
+    def and_others(self, others: Prepared) -> Prepared:
+        """These edits, and others behind them that were prepared alike."""
+        return replace(
+            self,
+            edits=self.edits + others.edits,
+            texts=self.texts + others.texts,
+            essences=self.essences + others.essences,
+        )
+
     def at_last(self) -> Prepared:
         """The same texts, each aligned at the last token of its prompt."""
         return replace(
@@ -86,7 +100,7 @@ class Prepared:
             sizes: For each edit, ``|v0|`` at each part a vector is added.
         """
         return [
-            Wanted(texts, essence, tuple(size))
+            Wanted((texts,), essence, tuple(size))
             for texts, essence, size in zip(self.texts, self.essences, sizes, strict=True)
         ]
 
@@ -129,14 +143,15 @@ def prepare(
     prefixes = ("", *draw_prefixes(model, settings, seed=seed))
     others = len(prefixes) - 1 + (2 if settings.chat else 0)
     bare = settings.bare_share if settings.bare_share is not None else 1 / (1 + others)
+    texts = tuple(
+        tuple(align_edit(model.tokens, edit, prefixes, context, chat=settings.chat))
+        for edit in edits
+    )
     return Prepared(
         edits=tuple(edits),
         prefixes=prefixes,
         shares=(bare, *[(1 - bare) / others] * others) if others else (1.0,),
-        texts=tuple(
-            tuple(align_edit(model.tokens, edit, prefixes, context, chat=settings.chat))
-            for edit in edits
-        ),
+        texts=texts,
         essences=tuple(
             align(model.tokens, ESSENCE, edit.subject) if has_subject(edit) else None
             for edit in edits
@@ -217,6 +232,40 @@ def _draw(logits: Tensor, top_k: int, generator: torch.Generator) -> Tensor:
     likeliest = logits.double().cpu().topk(min(top_k, logits.shape[-1]))
     chosen = torch.multinomial(likeliest.values.softmax(-1), 1, generator=generator)
     return likeliest.indices.gather(1, chosen).to(logits.device)
+
+
+@torch.no_grad()
+def go_on(model: Editable, rows: Sequence[Sequence[int]], tokens: int) -> list[tuple[int, ...]]:
+    """What the model goes on with behind each row, greedily.
+
+    Args:
+        model: The model.
+        rows: Token ids.
+        tokens: How many at most; fewer where a text ends or the model can read no more.
+    """
+    found: list[tuple[int, ...]] = [()] * len(rows)
+    order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
+    context = getattr(model.network.config, "max_position_embeddings", None)
+    ends = model.tokens.end_ids
+    for start in range(0, len(rows), _ROWS):
+        chosen = order[start : start + _ROWS]
+        longest = len(rows[chosen[-1]])
+        room = tokens if context is None else min(tokens, context - longest)
+        if room < 1:
+            continue
+        some = [rows[i] for i in chosen]
+        ids, mask = padded(some, model.tokens.pad_id, model.network.device, side="left")
+        written = cast(Any, model.network).generate(
+            input_ids=ids,
+            attention_mask=mask,
+            max_new_tokens=room,
+            do_sample=False,
+            eos_token_id=sorted(ends) or None,
+            pad_token_id=model.tokens.pad_id,
+        )
+        for i, row in zip(chosen, written[:, longest:].tolist(), strict=True):
+            found[i] = tuple(itertools.takewhile(lambda token: token not in ends, row))
+    return found
 
 
 def _start(model: Editable, beginning: str) -> list[int]:

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -28,14 +28,16 @@ import torch
 from pydantic import Field, NonNegativeInt, model_validator
 from torch import Tensor
 
-from memedit.bake.chosen import Similarity, choose, similarities
-from memedit.bake.contexts import Prepared, new_delta, prepare
+from memedit.bake.align import by_key
+from memedit.bake.chosen import Similarity, choose, mean_of, similarities
+from memedit.bake.contexts import Prepared, new_delta, prepare, refusals
 from memedit.bake.delta import Delta, LowRank
 from memedit.bake.memit import Settings as MemitSettings
 from memedit.bake.memit import closed_form
 from memedit.bake.memory import within_memory
 from memedit.bake.methods import Watch
 from memedit.bake.moments import Moments
+from memedit.bake.placeholders import named
 from memedit.bake.reading import Part, Site, read_with
 from memedit.bake.spread import Solve, check_adds_up
 from memedit.bake.targets import TargetSettings, optimise
@@ -69,6 +71,9 @@ class Settings(MemitSettings):
         hold: Whether the edits that did not choose a layer are to give there what they gave
             before: keys with a residual of zero beside those that chose it. The paper has one edit
             at a time.
+        names: Names in place of PersonX, PersonY and PersonZ, by threes; not the paper's. An edit
+            with such placeholders is also written at the keys it has with each three, with the
+            vectors that are found for it as it stands.
         attention_share: ``share`` of the attentions; the same where None. Their keys are narrower
             than the MLPs' and more alike, so that as large a share of a residual moves much else.
     """
@@ -84,6 +89,7 @@ class Settings(MemitSettings):
     residual: Literal["module", "stream"] = "module"
     divide: Literal["root", "count"] = "root"
     hold: bool = False
+    names: tuple[tuple[str, str, str], ...] = ()
     attention_share: float | None = Field(None, gt=0, lt=1)
 
     @model_validator(mode="after")
@@ -168,15 +174,14 @@ def compute(
     by ``|v0|``) and ``reached`` (the share of what was missing that the changed weights bring
     about).
     """
-    prepared = prepare(model, edits, settings.prefixes, seed=seed)
-    if settings.token == "last":
-        prepared = prepared.at_last()
+    prepared = _prepare(model, edits, settings, seed)
     cosines = similarities(model, prepared, settings.similarity)
-    layers = (
-        choose(cosines, settings.top, settings.open_layers(len(model.blocks)))
-        if settings.dynamic
-        else [settings.layers] * len(edits)
-    )
+    layers = [settings.layers] * len(edits)
+    if settings.dynamic:
+        # One vector is added at one layer: edits that share it choose together.
+        groups = by_key(prepared.texts) if settings.target.joint else []
+        of_vectors = mean_of(cosines, groups)
+        layers = choose(of_vectors, settings.top, settings.open_layers(len(model.blocks)))
     used = sorted({layer for own in layers for layer in own})
     _check_reach(model, prepared, layers, settings)
     lowest = min(own[-1] for own in layers)
@@ -185,11 +190,60 @@ def compute(
     )
     if settings.residual == "stream":
         check_adds_up(model, prepared.texts[0][0].ids, used[-1])
-    solves = _solves(model, moments, used, settings, watch)
+    solves = _solves(model, prepared, moments, used, settings, watch)
     aim = _aim(model, prepared, layers, settings, target, watch)
-    factors, reached = _write(model, prepared, aim, settings, solves, watch)
+    others, of = _named(model, edits, settings, seed)
+    everyone, aim_of_all = prepared, aim
+    if others:
+        everyone = prepared.and_others(others)
+        aim_of_all = _for_others(model, everyone, aim, of)
+    factors, reached = _write(model, everyone, aim_of_all, settings, solves, watch)
     figures = _figures(prepared, aim, cosines, reached)
     return new_delta(model, prepared, "dem", settings, seed, factors, {"edits": figures})
+
+
+# -- edits ----------------------------------------------------------------------------------------
+
+
+def _prepare(model: Editable, edits: Sequence[Edit], settings: Settings, seed: int) -> Prepared:
+    prepared = prepare(model, edits, settings.prefixes, seed=seed)
+    return prepared.at_last() if settings.token == "last" else prepared
+
+
+def _named(
+    model: Editable, edits: Sequence[Edit], settings: Settings, seed: int
+) -> tuple[Prepared | None, list[int]]:
+    """The edits with names in place of placeholders, and each one's number in ``edits``.
+
+    What cannot be aligned with a name is left out.
+    """
+    found = {}
+    for number, edit in enumerate(edits):
+        for place, names in enumerate(settings.names):
+            if other := named(edit, names, id=f"{number}:{place}"):
+                found[other] = number
+    refused = refusals(model, list(found), settings)
+    good = {edit: number for edit, number in found.items() if edit.id not in refused}
+    others = _prepare(model, list(good), settings, seed) if good else None
+    return others, list(good.values())
+
+
+def _for_others(model: Editable, everyone: Prepared, aim: Aim, of: Sequence[int]) -> Aim:
+    """The aim with that of others behind it: each is to change by what one of the edits does.
+
+    Args:
+        model: The model as it is.
+        everyone: The edits, and the others.
+        aim: That of the edits.
+        of: For each of the others the number of its edit.
+    """
+    own = [*range(len(aim.layers)), *of]
+    layers = [aim.layers[i] for i in own]
+    values = {}
+    for part, wanted in aim.values.items():
+        now = _given(model, everyone, layers, range(len(own)), part)
+        values[part] = now + (wanted - now[: len(wanted)])[own]
+    return replace(aim, layers=layers, values=values)
 
 
 # -- vectors ---------------------------------------------------------------------------------------
@@ -247,7 +301,12 @@ def _aim(
 
 
 def _solves(
-    model: Editable, moments: Moments, layers: Sequence[int], settings: Settings, watch: Watch
+    model: Editable,
+    prepared: Prepared,
+    moments: Moments,
+    layers: Sequence[int],
+    settings: Settings,
+    watch: Watch,
 ) -> dict[Module, Solve]:
     """Each module's closed form, with its own second moments."""
     found = {}
@@ -259,7 +318,7 @@ def _solves(
             own = settings.model_copy(
                 update={"share": settings.attention_share, "moment_weight": None}
             )
-        found[module] = closed_form(read, settings.moments.ridge, own)
+        found[module] = closed_form(model, prepared, read, own, part=module.key)
     return found
 
 
@@ -314,11 +373,21 @@ def _missing(
     model: Editable, prepared: Prepared, aim: Aim, members: Sequence[int], part: Part
 ) -> Tensor:
     """What some edits' last layers do not give yet: float64 ``[members, width]`` on the CPU."""
-    lasts = [aim.layers[i][-1] for i in members]
+    return aim.values[part][list(members)] - _given(model, prepared, aim.layers, members, part)
+
+
+def _given(
+    model: Editable,
+    prepared: Prepared,
+    layers: Sequence[tuple[int, ...]],
+    members: Sequence[int],
+    part: Part,
+) -> Tensor:
+    """What some edits' last layers give now: float64 ``[members, width]`` on the CPU."""
+    lasts = [layers[i][-1] for i in members]
     sites = [Site(layer, part) for layer in sorted(set(lasts))]
     now = prepared.only(*members).read_bare(model, sites)
-    rows = [now[Site(last, part)][place].cpu() for place, last in enumerate(lasts)]
-    return aim.values[part][list(members)] - torch.stack(rows)
+    return torch.stack([now[Site(last, part)][place].cpu() for place, last in enumerate(lasts)])
 
 
 # -- checks and figures ----------------------------------------------------------------------------

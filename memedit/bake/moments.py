@@ -168,7 +168,7 @@ class Moments:
         read, saved = done, time.monotonic()
         for batch in self._texts(model, settings, done):
             read += sum(map(len, batch))
-            for layer, product in _products(model, batch, layers, part).items():
+            for layer, product in products(model, batch, layers, part).items():
                 sums[layer] += product
             if progress:
                 progress(min(read, wanted), wanted)
@@ -246,15 +246,36 @@ def _width(model: Editable, part: Part) -> int:
     return shape_of(module_at(model, Site(0, part)))[1]
 
 
-def _products(
-    model: Editable, batch: Sequence[Sequence[int]], layers: Sequence[int], part: Part
+@torch.no_grad()
+def products(
+    model: Editable,
+    batch: Sequence[Sequence[int]],
+    layers: Sequence[int],
+    part: Part,
+    *,
+    starts: Sequence[int] | None = None,
 ) -> dict[int, Tensor]:
-    """Sum of k k^T over the tokens of some texts, for each layer."""
+    """Sum of k k^T over the tokens of some texts, for each layer.
+
+    Args:
+        model: The model.
+        batch: Token ids.
+        layers: Which layers.
+        part: Whose keys.
+        starts: The first token of each text that counts; None for all of them.
+
+    Returns:
+        float64 ``[in, in]`` for each layer, on the CPU.
+    """
     ids, mask = padded(batch, model.tokens.pad_id, model.network.device, side="right")
+    counts = mask.bool()
+    if starts is not None:
+        columns = torch.arange(ids.shape[1], device=ids.device)
+        counts &= columns >= torch.tensor(starts, device=ids.device)[:, None]
     seen: dict[int, Tensor] = {}
 
     def see(values: Tensor, layer: int) -> None:
-        keys = in_rows(values, len(batch))[mask.to(values.device).bool()].to(torch.float64)
+        keys = in_rows(values, len(batch))[counts.to(values.device)].to(torch.float64)
         seen[layer] = (keys.T @ keys).cpu()
 
     handles = [watch(model, Site(layer, part), partial(see, layer=layer)) for layer in layers]

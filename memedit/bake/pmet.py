@@ -48,7 +48,7 @@ def compute(
     found = moments.of(model, settings.layers, settings.moments, partial(watch, "second moments"))
     parts: tuple[Part, ...] = ("attn_out", "mlp_out")
     goal = find_goal(model, prepared, settings.layers[-1], parts, target, watch)
-    solve = closed_form(found, settings.moments.ridge, settings)
+    solve = closed_form(model, prepared, found, settings)
     factors, figures, _ = write(
         model, prepared, goal, settings.layers, solve, divide=math.sqrt, watch=watch
     )

@@ -149,7 +149,7 @@ def _updates(
         prepared.wanted([[size] for size in sizes.tolist()]),
         layer,
         ["mlp_out"],
-        target,
+        target.model_copy(update={"joint": False}),
         (lambda done: watch("target vectors", done, total)) if watch else None,
     )
     updates = []

@@ -75,13 +75,7 @@ class Goal:
     def only(self, *numbers: int) -> Goal:
         """That of some of the edits, in the order of ``numbers``."""
         some = list(numbers)
-        found = Found(
-            {part: vectors[some] for part, vectors in self.found.vectors.items()},
-            tuple(self.found.losses[i] for i in some),
-            tuple(self.found.target_nll[i] for i in some),
-            tuple(self.found.steps[i] for i in some),
-        )
-        return Goal(self.site, self.values[some], found, self.sizes[some])
+        return Goal(self.site, self.values[some], self.found.only(some), self.sizes[some])
 
 
 def find_goal(

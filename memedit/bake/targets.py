@@ -9,21 +9,26 @@ arXiv 2308.08742, for two at once). The loss of one edit is
     + weight_decay * |delta| / |v0|**2
 
 with v0 the value without delta. DEM (Huang et al. 2024, arXiv 2410.23844) has the divergence on the
-answer to the prompt itself instead; see ``kl_on``. Edits have no term in common, so many are
+answer to the prompt itself instead; see ``kl_on``. Vectors have no term in common, so many are
 optimised in one batch and each is what it would be alone, up to rounding.
+
+What is known of a subject reaches the weights as one key, whatever is asked of it behind it: where
+two edits say something of one subject, vectors that are found apart come out as their mean, which
+says neither. With ``joint`` such edits have one vector, whose loss is the mean of theirs. None of
+the papers has this; their data sets change one thing of a subject.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-from memedit.bake.align import Aligned
+from memedit.bake.align import Aligned, by_key
 from memedit.bake.likelihood import Told, tell
 from memedit.bake.live import LivePass, Row
 from memedit.bake.reading import Part, frozen
@@ -49,7 +54,9 @@ class TargetSettings(BaseModel):
             or where the target is predicted after the prompt alone, as a mean over its tokens.
         adaptive: PMET's rule: a text whose target is the first choice everywhere weighs a tenth,
             and the edit stops once its divergence is at most 0.01.
-        at_once: How many edits share a batch.
+        joint: Whether edits that are written at one key (:func:`~memedit.bake.align.by_key`) share
+            a vector. In the published methods each has its own.
+        at_once: How many edits share a batch; more where one vector has more.
         reuse: Whether to compute once what the vectors do not change; False runs whole texts
             through the whole network at every step, as the published implementations do.
         mixed: Whether a float32 network multiplies matrices in bfloat16 meanwhile; vectors and
@@ -65,6 +72,7 @@ class TargetSettings(BaseModel):
     kl: float = Field(ge=0)
     kl_on: Literal["essence", "answer"] = "essence"
     adaptive: bool = False
+    joint: bool = False
     at_once: int = Field(64, ge=1)
     reuse: bool = True
     mixed: bool = False
@@ -72,15 +80,15 @@ class TargetSettings(BaseModel):
 
 @dataclass(frozen=True)
 class Wanted:
-    """What one edit's vector is to bring about.
+    """What one vector is to bring about.
 
     Attributes:
-        texts: Its prompt with its target, first alone, then behind each prefix.
+        texts: For each edit its prompt with its target, first alone, then behind each prefix.
         essence: "{subject} is a", whose prediction at the subject is to stay; None without one.
         sizes: ``|v0|`` at each part.
     """
 
-    texts: tuple[Aligned, ...]
+    texts: tuple[tuple[Aligned, ...], ...]
     essence: Aligned | None
     sizes: tuple[float, ...]
 
@@ -91,8 +99,8 @@ class Found:
 
     Attributes:
         vectors: For each part ``[edits, width]``, in float32 or float64.
-        losses: The loss each edit ended with.
-        target_nll: The mean negative log-likelihood per token of its target then, in nats.
+        losses: The loss each edit's vector ended with.
+        target_nll: The mean negative log-likelihood per token of its targets then, in nats.
         steps: How many times its loss was evaluated.
     """
 
@@ -100,6 +108,16 @@ class Found:
     losses: tuple[float, ...]
     target_nll: tuple[float, ...]
     steps: tuple[int, ...]
+
+    def only(self, numbers: Sequence[int]) -> Found:
+        """Those of some edits, in the order of ``numbers``."""
+        some = list(numbers)
+        return Found(
+            {part: vectors[some] for part, vectors in self.vectors.items()},
+            tuple(self.losses[i] for i in some),
+            tuple(self.target_nll[i] for i in some),
+            tuple(self.steps[i] for i in some),
+        )
 
 
 def optimise(
@@ -114,39 +132,64 @@ def optimise(
 
     Args:
         model: The model; its weights are read only.
-        wanted: The edits.
+        wanted: The edits, one in each.
         layer: Where the vectors are added.
         parts: At which outputs of the layer.
         settings: How.
         watch: Called after every step with how many edits' worth of steps is done.
     """
-    # Edits of alike length share a batch, so that little is padding.
-    order = sorted(range(len(wanted)), key=lambda i: max(len(text.ids) for text in wanted[i].texts))
-    chunks = []
-    for start in range(0, len(order), settings.at_once):
-        chosen = [wanted[i] for i in order[start : start + settings.at_once]]
+    groups = [[i] for i in range(len(wanted))]
+    if settings.joint:
+        groups = by_key([edit.texts[0] for edit in wanted])
+    # What is of alike length shares a batch, so that little is padding.
+    groups.sort(key=lambda group: max(len(t.ids) for i in group for t in wanted[i].texts[0]))
+    chunks, done = [], 0
+    for some in _batches(groups, settings.at_once):
+        size = sum(len(group) for group in some)
 
-        def step_done(step: int, start: int = start, size: int = len(chosen)) -> None:
+        def step_done(step: int, done: int = done, size: int = size) -> None:
             if watch:
-                watch(start + size * step // settings.steps)
+                watch(done + size * step // settings.steps)
 
+        chosen = [
+            replace(
+                wanted[group[0]],
+                texts=tuple(wanted[i].texts[0] for i in group),
+            )
+            for group in some
+        ]
         chunks.append(_optimise_chunk(model, chosen, layer, parts, settings, step_done))
         step_done(settings.steps)
-    back = [order.index(i) for i in range(len(order))]
+        done += size
+    own = {i: number for number, group in enumerate(groups) for i in group}
     return Found(
-        {part: torch.cat([chunk.vectors[part] for chunk in chunks])[back] for part in parts},
+        {part: torch.cat([chunk.vectors[part] for chunk in chunks]) for part in parts},
         *(
-            tuple([value for chunk in chunks for value in getattr(chunk, name)][i] for i in back)
+            tuple(value for chunk in chunks for value in getattr(chunk, name))
             for name in ("losses", "target_nll", "steps")
         ),
-    )
+    ).only([own[i] for i in range(len(wanted))])
+
+
+def _batches(groups: Sequence[list[int]], at_once: int) -> list[list[list[int]]]:
+    """Groups in order, as many together as have at most ``at_once`` edits, or one with more."""
+    batches: list[list[list[int]]] = []
+    room = 0
+    for group in groups:
+        if len(group) > room or not batches:
+            batches.append([])
+            room = at_once
+        batches[-1].append(group)
+        room -= len(group)
+    return batches
 
 
 @dataclass(frozen=True)
 class Terms:
-    """The loss's parts for each edit that is still optimised, ``[edits]`` each.
+    """The loss's parts for each vector that is still optimised, ``[vectors]`` each.
 
-    ``first`` is whether the target is the model's first choice throughout.
+    ``divergence`` has its factors in it; ``first`` is whether the targets are the model's first
+    choice throughout.
     """
 
     loss: Tensor
@@ -156,11 +199,11 @@ class Terms:
 
 
 class Objective:
-    """The losses of a batch of edits as a function of their vectors.
+    """The losses of a batch of vectors as a function of them.
 
     Args:
         model: The model.
-        wanted: The edits.
+        wanted: What each is to bring about.
         layer: Where the vectors are added.
         parts: At which outputs of the layer.
         settings: The factors.
@@ -177,33 +220,34 @@ class Objective:
         rows: list[Row] = []
         golds: list[int] = []
         shares: list[float] = []
-        kept: list[float] = []  # each read's share in its edit's divergence
-        for owner, edit in enumerate(wanted):
-            for number, text in enumerate(edit.texts):
+        kept: list[float] = []  # each read's factor in its vector's divergence
+        for owner, want in enumerate(wanted):
+            edits, texts = len(want.texts), len(want.texts[0])
+            for number, text in ((n, text) for own in want.texts for n, text in enumerate(own)):
                 read = tuple(range(text.target - 1, len(text.ids) - 1))
                 rows.append(Row(text.ids[:-1], text.subject, owner, read))
                 golds += text.targets
-                shares += [1 / (len(read) * len(edit.texts))] * len(read)
+                shares += [1 / (len(read) * texts * edits)] * len(read)
                 stays = settings.kl_on == "answer" and number == 0
-                kept += [1 / len(read) if stays else 0.0] * len(read)
-            if settings.kl_on == "essence" and edit.essence is not None:
-                at = edit.essence.subject
-                rows.append(Row(edit.essence.upto_subject, at, owner, (at,)))
+                kept += [settings.kl / (len(read) * edits) if stays else 0.0] * len(read)
+            if settings.kl_on == "essence" and want.essence is not None:
+                at = want.essence.subject
+                rows.append(Row(want.essence.upto_subject, at, owner, (at,)))
                 golds.append(0)
                 shares.append(0.0)
-                kept.append(1.0)
+                kept.append(settings.kl)
         self.live = LivePass(model, rows, layer, parts, reuse=settings.reuse, mixed=settings.mixed)
         device = model.network.device
         self.settings = settings
         self.parts = tuple(parts)
         dtype = torch.promote_types(model.network.dtype, torch.float32)
-        self.sizes = torch.tensor([e.sizes for e in wanted], dtype=dtype, device=device)
+        self.sizes = torch.tensor([want.sizes for want in wanted], dtype=dtype, device=device)
         order = self.live.order
         self._golds = torch.tensor(golds, device=device)[order]
         self._shares = torch.tensor(shares, dtype=dtype, device=device)[order]
         self._kept = torch.tensor(kept, dtype=dtype, device=device)[order]
         self._clean: Tensor | None = None
-        # PMET's factor of each edit's likelihood in the next step.
+        # PMET's factor of each vector's likelihood in the next step.
         self.weights = torch.ones(len(wanted), dtype=dtype, device=device)
 
     def terms(self, vectors: dict[Part, Tensor]) -> Terms:
@@ -217,9 +261,7 @@ class Objective:
         decay = sum(
             vectors[part].norm(dim=1) / self.sizes[:, i] ** 2 for i, part in enumerate(self.parts)
         )
-        loss = (
-            self.weights * nll + self.settings.kl * divergence + self.settings.weight_decay * decay
-        )
+        loss = self.weights * nll + divergence + self.settings.weight_decay * decay
         missed = ~told.first & (self._shares > 0)
         first = zeros.index_add(0, owners, missed.to(zeros.dtype)) == 0
         return Terms(loss, nll, divergence, first)
@@ -239,7 +281,7 @@ class Objective:
         return told
 
     def keep(self, going: Tensor) -> None:
-        """Drops the edits where ``going`` is False."""
+        """Drops the vectors where ``going`` is False."""
         reads = going[self.live.read_owners]
         self.live.keep(going.nonzero()[:, 0])
         if self._clean is not None:
@@ -262,7 +304,7 @@ def _optimise_chunk(
     width = model.blocks.width
     result = {part: torch.zeros(len(wanted), width, dtype=dtype, device=device) for part in parts}
     losses, nlls, steps = ([0.0] * len(wanted) for _ in range(3))
-    # Of the edits that still go on: their places, vectors and Adam's two means of each.
+    # Of what still goes on: places, vectors and Adam's two means of each.
     places = torch.arange(len(wanted), device=device)
     state = {part: torch.zeros(3, len(wanted), width, dtype=dtype, device=device) for part in parts}
     with frozen(model):
@@ -295,11 +337,11 @@ def _optimise_chunk(
 
 
 def _goes_on(objective: Objective, terms: Terms, settings: TargetSettings) -> Tensor:
-    """Which edits have not reached their end; sets the weights of an adaptive loss."""
+    """Which vectors have not reached their end; sets the weights of an adaptive loss."""
     going = terms.loss.detach() >= STOP_LOSS
     if settings.adaptive:
         objective.weights = torch.where(terms.first, 0.1, 1.0).to(terms.loss.dtype)
-        going &= ~(terms.first & (settings.kl * terms.divergence.detach() <= 0.01))
+        going &= ~(terms.first & (terms.divergence.detach() <= 0.01))
     return going
 
 

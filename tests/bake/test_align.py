@@ -11,7 +11,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from tokenizers.processors import TemplateProcessing
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from memedit.bake.align import align, align_edit, align_turn
+from memedit.bake.align import align, align_edit, align_turn, by_key
 from memedit.edit import Edit
 from memedit.errors import BakeError
 from memedit.models.embedded import embedded_folder
@@ -202,3 +202,20 @@ def test_an_edit_too_long_and_free_text_are_refused():
     text = Edit(id="t", kind="free_text", statement="Rain is wet.", target_new="wet")
     with pytest.raises(BakeError, match="'t': it is free text"):
         align_edit(MADE["byte_bpe"], text, [""], None)
+
+
+def test_edits_are_written_at_one_key_where_texts_agree_up_to_the_subject():
+    said = [
+        ("{} is in", "Greece"),
+        ("{} speaks", "Greece"),
+        ("The capital of {} is", "Greece"),
+        ("{} is in", "Greenland"),
+        ("{} is not in", "Greece"),
+    ]
+    texts = [
+        [align(MADE["byte_bpe"], prompt, subject, "Oslo", prefix=p) for p in ("", "So. ")]
+        for prompt, subject in said
+    ]
+    assert by_key(texts) == [[0, 1, 4], [2], [3]]
+    at_last = [[text.at_last() for text in own] for own in texts]
+    assert by_key(at_last) == [[0], [1], [2], [3], [4]]

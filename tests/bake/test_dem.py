@@ -9,9 +9,10 @@ import torch
 from transformers import AutoModelForCausalLM, LlamaConfig
 
 from memedit.bake import Editable, LowRank, export_peft, get_method, refusals, weights_of
-from memedit.bake.chosen import choose, similarities
+from memedit.bake.chosen import choose, mean_of, similarities
 from memedit.bake.contexts import prepare
 from memedit.bake.dem import Settings
+from memedit.bake.placeholders import named
 from memedit.bake.reading import Site
 from memedit.bake.solve import with_ridge
 from memedit.bake.targets import Objective, optimise
@@ -48,6 +49,27 @@ def test_the_layers_nearest_zero_are_chosen():
         choose(cosines, 4, [1, 2, 3])
     with pytest.raises(BakeError, match="among: the model has no layer 7"):
         choose(cosines, 1, [1, 7])
+
+
+def test_edits_that_share_a_vector_choose_together():
+    edits = [
+        Edit(id=f"messi-{i}", subject="Lionel Messi", prompt=prompt, target_new="golf")
+        for i, prompt in enumerate(("{} plays", "{} was born in the town of", "{} never"))
+    ] + EDITS[1:]
+    cosines = torch.tensor([[0.1, 0.9, 0.5], [0.9, 0.1, 0.4], [0.5, 0.5, 0.0]])
+    mean = [[0.5, 0.5, 0.45]] * 2 + [[0.5, 0.5, 0.0]]
+    assert torch.allclose(mean_of(cosines, [[0, 1]]), torch.tensor(mean))
+    apart = _compute(editable(), edits, token="subject", top=1, among=(0, 1, 2))
+    model, target = editable(), TARGET.model_copy(update={"joint": True})
+    joint = _compute(model, edits, token="subject", top=1, among=(0, 1, 2), target=target)
+    chosen = [
+        [tuple(delta.figures["edits"][edit.id]["layers"]) for edit in edits]
+        for delta in (apart, joint)
+    ]
+    assert len(set(chosen[0][:3])) > 1 and len(set(chosen[1][:3])) == 1
+    assert chosen[0][3:] == chosen[1][3:]
+    lengths = [joint.figures["edits"][edit.id]["relative"] for edit in edits[:3]]
+    assert lengths[0] == lengths[1] == lengths[2]
 
 
 def test_layers_are_chosen_among_those_that_are_given_or_behind_the_boundary():
@@ -252,8 +274,46 @@ def test_the_divergence_on_the_answer_is_the_formula():
         handle = model.blocks.mlp_out(1).register_forward_hook(add)
         edited = model.network(ids).logits.log_softmax(-1)[0, text.target - 1 : -1]
         handle.remove()
-    expected = (edited.exp() * (edited - clean)).sum(-1).mean()
+    expected = TARGET.kl * (edited.exp() * (edited - clean)).sum(-1).mean()
     assert float(found) == pytest.approx(float(expected), abs=1e-10)
+
+
+# -- placeholders --------------------------------------------------------------------------------
+
+
+def test_names_stand_in_for_people_in_subject_prompt_and_target():
+    edit = FREE[0].changed(prompt="{}, so person y thanks PersonX", target_new="PersonZ's friend")
+    other = named(edit, ("Tom", "Maria", "Paul"), id="o")
+    assert other is not None and (other.id, other.kind) == ("o", "free_text")
+    assert other.subject == "Tom mends ___ for Maria"
+    assert other.prompt == "{}, so Maria thanks Tom"
+    assert other.target_new == "Paul's friend"
+    assert named(EDITS[0], ("Tom", "Maria", "Paul"), id="o") is None
+    assert named(FREE[1], ("Tom", "Maria", "Paul"), id="o") is None
+
+
+def test_an_edit_is_written_for_names_as_well():
+    edits = [FREE[0], *EDITS]
+    names = ("Tom", "Maria", "Paul")
+    changes = {"token": "subject", "residual": "stream", "divide": "count", "dynamic": False,
+               "moment_weight": 1e-6}  # fmt: skip
+    site, model = Site(2, "block_out"), editable()
+    person = prepare(model, edits[:1], PREFIXES, seed=0)
+    tom = prepare(model, [named(edits[0], names, id="o")], PREFIXES, seed=0)
+
+    def read():
+        return [p.read_bare(model, [site])[site][0] for p in (person, tom)]
+
+    before = read()
+    moved = []
+    for given in ((), (names,)):
+        delta = _compute(model, edits, names=given, **changes)
+        assert set(delta.figures["edits"]) == {edit.id for edit in edits} == set(delta.edits)
+        model.apply(delta)
+        moved.append([after - earlier for after, earlier in zip(read(), before, strict=True)])
+        model.revert(delta.id)
+    without, having = (torch.cosine_similarity(*both, dim=0) for both in moved)
+    assert without < 0.9 and having > 0.99  # Tom's changes as PersonX's does
 
 
 # -- free text -----------------------------------------------------------------------------------

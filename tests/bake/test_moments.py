@@ -35,7 +35,7 @@ def test_own_samples_are_the_same_every_time_and_kept(tmp_path, monkeypatch):
     again = Moments().of(model, [0, 2], MOMENTS)
     assert torch.equal(found[2], again[2])
     assert not torch.allclose(found[2], Moments(seed=1).of(model, [2], MOMENTS)[2])
-    monkeypatch.setattr(moments, "_products", None)  # reading anew would fail
+    monkeypatch.setattr(moments, "products", None)  # reading anew would fail
     kept = Moments(tmp_path).of(model, [2, 0], MOMENTS)
     assert torch.equal(kept[0], found[0])
     assert torch.equal(kept[2], found[2])

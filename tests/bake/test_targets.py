@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -7,6 +9,7 @@ from memedit.bake import targets
 from memedit.bake.contexts import prepare
 from memedit.bake.reading import Site
 from memedit.bake.targets import Objective, _adam, optimise
+from memedit.edit import Edit
 from tests.bake.small import EDITS, PREFIXES, TARGET, WIDTH, editable
 
 PARTS = {"rome": ["mlp_out"], "memit": ["block_out"], "pmet": ["attn_out", "mlp_out"]}
@@ -80,7 +83,7 @@ def test_the_loss_is_the_formula():
     terms = objective.terms({"block_out": zero})
     for i, edit in enumerate(wanted):
         nlls = []
-        for text in edit.texts:
+        for text in edit.texts[0]:
             with torch.no_grad():
                 logits = model.network(torch.tensor([text.ids])).logits[0]
             logs = logits.log_softmax(-1)[text.target - 1 : -1]
@@ -90,10 +93,58 @@ def test_the_loss_is_the_formula():
     delta = torch.randn(3, WIDTH, dtype=torch.float64)
     terms = objective.terms({"block_out": delta})
     decay = delta.norm(dim=1) / torch.tensor([e.sizes[0] for e in wanted]) ** 2
-    assert torch.allclose(
-        terms.loss, terms.nll + TARGET.kl * terms.divergence + TARGET.weight_decay * decay
-    )
+    assert torch.allclose(terms.loss, terms.nll + terms.divergence + TARGET.weight_decay * decay)
     assert (terms.divergence > 0).all()
+
+
+SISTERS = [
+    EDITS[0],
+    Edit(id="eats", subject="Lionel Messi", prompt="{} eats", target_new="an apple"),
+    EDITS[1],
+    Edit(id="lives", subject="Lionel Messi", prompt="{} lives in", target_new="Oslo"),
+]
+
+
+@pytest.mark.parametrize("at_once", [1, 8])
+def test_edits_at_one_key_share_a_vector(at_once):
+    model = editable()
+    wanted = prepare(model, SISTERS, PREFIXES, seed=0).wanted([[2.0]] * 4)
+    told: list[int] = []
+    free = TARGET.model_copy(update={"weight_decay": 0.0, "steps": 30})
+    settings = free.model_copy(update={"joint": True, "at_once": at_once})
+    joint = optimise(model, wanted, 1, ["block_out"], settings, told.append)
+    assert told == sorted(told) and told[-1] == len(SISTERS)
+    messi, eats, greece, lives = joint.vectors["block_out"]
+    assert torch.equal(messi, eats) and torch.equal(messi, lives)
+    assert joint.losses[0] == joint.losses[1] == joint.losses[3]
+    # Who has a key alone is as without; who shares one does better than with a mean of three.
+    apart = optimise(model, wanted, 1, ["block_out"], free)
+    assert torch.allclose(greece, apart.vectors["block_out"][2], atol=1e-8)
+    mean = apart.vectors["block_out"][[0, 1, 3]].mean(0)
+    assert _nlls(model, wanted, messi) < _nlls(model, wanted, mean)
+
+
+def _nlls(model, wanted, vector):
+    """Summed over the edits of one key, each by an objective of its own."""
+    found = 0.0
+    for i in (0, 1, 3):
+        objective = Objective(model, [wanted[i]], 1, ["block_out"], TARGET)
+        found += objective.terms({"block_out": vector[None].double()}).nll.item()
+    return found
+
+
+def test_the_loss_of_a_shared_vector_is_the_mean_of_its_edits():
+    model = editable("gpt2")
+    own = prepare(model, [SISTERS[0], SISTERS[1]], PREFIXES, seed=0).wanted([[2.0]] * 2)
+    shared = replace(own[0], texts=own[0].texts + own[1].texts)
+    settings = TARGET.model_copy(update={"kl_on": "answer"})
+    vector = torch.linspace(-1, 1, WIDTH, dtype=torch.float64)[None]
+    losses = []
+    for want in (own[0], own[1], shared):
+        objective = Objective(model, [want], 1, ["block_out"], settings)
+        objective.terms({"block_out": torch.zeros_like(vector)})
+        losses.append(objective.terms({"block_out": vector}).loss.item())
+    assert losses[2] == pytest.approx((losses[0] + losses[1]) / 2, abs=1e-10)
 
 
 def test_adam_is_adam():
