@@ -13,7 +13,8 @@
 The paper has no code. What it leaves open is a setting here, and ``hparams/dem`` says what was
 tried: the layer's two states (``similarity``), the token the keys are read at (``token``), the
 factor of C0 (``moment_weight`` or ``share``), what is missing where (``residual``) and how it is
-divided among the layers (``divide``).
+divided among the layers (``divide``). Not the paper's, which writes one edit at a time: ``hold``,
+``names``, ``behind`` and ``target.joint``, by which many edits get into each other's way less.
 """
 
 from __future__ import annotations
@@ -176,12 +177,7 @@ def compute(
     """
     prepared = _prepare(model, edits, settings, seed)
     cosines = similarities(model, prepared, settings.similarity)
-    layers = [settings.layers] * len(edits)
-    if settings.dynamic:
-        # One vector is added at one layer: edits that share it choose together.
-        groups = by_key(prepared.texts) if settings.target.joint else []
-        of_vectors = mean_of(cosines, groups)
-        layers = choose(of_vectors, settings.top, settings.open_layers(len(model.blocks)))
+    layers = _layers(model, prepared, cosines, settings)
     used = sorted({layer for own in layers for layer in own})
     _check_reach(model, prepared, layers, settings)
     lowest = min(own[-1] for own in layers)
@@ -208,6 +204,17 @@ def compute(
 def _prepare(model: Editable, edits: Sequence[Edit], settings: Settings, seed: int) -> Prepared:
     prepared = prepare(model, edits, settings.prefixes, seed=seed)
     return prepared.at_last() if settings.token == "last" else prepared
+
+
+def _layers(
+    model: Editable, prepared: Prepared, cosines: Tensor, settings: Settings
+) -> list[tuple[int, ...]]:
+    """Each edit's layers; edits that share a vector choose together, as it is added at one."""
+    if not settings.dynamic:
+        return [settings.layers] * len(prepared.edits)
+    groups = by_key(prepared.texts) if settings.target.joint else []
+    among = settings.open_layers(len(model.blocks))
+    return choose(mean_of(cosines, groups), settings.top, among)
 
 
 def _named(
