@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from memedit.bake.align import by_key
 from memedit.bake.contexts import Prepared
 from memedit.bake.targets import TargetSettings
 from memedit.errors import BakeError
@@ -89,6 +90,9 @@ def batch_bytes(model: Editable, prepared: Prepared, layer: int, target: TargetS
         golds = sum(len(text.targets) for text in texts) + 1
         sizes.append((whole, live, golds) if target.reuse else (whole, whole, whole))
     most = sorted(sizes, reverse=True)[: target.at_once]
+    if target.joint:  # edits with one vector are not parted
+        largest = max(by_key(prepared.texts), key=len)
+        most = max(most, [sizes[i] for i in largest], key=len)
     whole, live, golds = (sum(column) for column in zip(*most, strict=True))
     blocks, size = model.blocks, torch.finfo(model.network.dtype).bits // 8
     above = len(blocks) - (layer if target.reuse else 0)

@@ -5,6 +5,7 @@ import torch
 from memedit.bake import memory
 from memedit.bake.contexts import prepare
 from memedit.bake.memory import batch_bytes, within_memory
+from memedit.edit import Edit
 from tests.bake.small import EDITS, PREFIXES, TARGET, editable
 
 
@@ -34,3 +35,16 @@ def test_running_whole_texts_needs_more():
 
 def test_free_memory_is_that_of_the_computer():
     assert 2**20 < memory.free_bytes(torch.device("cpu")) < 2**50
+
+
+def test_edits_with_one_vector_are_counted_together():
+    model = editable()
+    edits = [
+        Edit(id=f"e{i}", subject="Oslo", prompt="{} is in " + "a" * i, target_new="golf")
+        for i in range(4)
+    ]
+    prepared = prepare(model, edits, PREFIXES, seed=0)
+    alone, joint = (TARGET.model_copy(update={"at_once": 2, "joint": on}) for on in (False, True))
+    whole = TARGET.model_copy(update={"at_once": 4})
+    assert batch_bytes(model, prepared, 1, alone) < batch_bytes(model, prepared, 1, whole)
+    assert batch_bytes(model, prepared, 1, joint) == batch_bytes(model, prepared, 1, whole)
