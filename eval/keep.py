@@ -13,7 +13,7 @@ from pathlib import Path
 from memedit.evaluate.report.result import Result, read_result
 
 RESULTS = Path(__file__).parent / "results"
-NO_RUNS = ("floor", "scope", "multihop")  # what benchmarks wrote, under names that begin so
+NO_RUNS = ("bake", "commonsense", "floor", "multihop", "scope", "trace")  # what benchmarks wrote
 COLUMNS = (
     "reliability",
     "generalization",
@@ -22,6 +22,8 @@ COLUMNS = (
     "portability.reverse",
     "portability.one_hop",
     "score",
+    "commonsense.score",
+    "answers.repetition",
     "scope.recall",
     "scope.false_fire",
 )
@@ -52,9 +54,10 @@ def overview(results: list[Result]) -> str:
         "",
         "Greedy answers of the embedded model (SmolLM2-135M-Instruct), judged by whether they "
         "state a right answer, in per cent with 95 % intervals; `score` is CounterFact's and "
-        "teacher-forced. A row *base* is the unedited model. Each report holds every figure, the "
-        "machine, and the command that makes it again. `floor.md` is the scope benchmark of the "
-        "untrained floor.",
+        "teacher-forced, `commonsense.score` the harmonic mean of what commonsense edits are "
+        "asked. A row *base* is the unedited model. Each report holds every figure, the machine, "
+        "and the command that makes it again. `floor.md` is the scope benchmark of the untrained "
+        "floor.",
     ]
     for suite in dict.fromkeys(result.suite for result in results):
         lines += ["", *suite_table([r for r in results if r.suite == suite])]
